@@ -48,15 +48,7 @@ export interface Tensor<D extends DType = DType> {
 }
 
 /** Quantised block layouts of GGUF files (ggml's names). */
-export type BlockType =
-  | "Q4_0"
-  | "Q4_1"
-  | "Q5_0"
-  | "Q5_1"
-  | "Q8_0"
-  | "Q4_K"
-  | "Q5_K"
-  | "Q6_K";
+export type BlockType = "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K";
 
 /**
  * A tensor that lies in a file: what a graph's initialiser can point at without the bytes ever

@@ -13,6 +13,8 @@ export interface ReaderSettings {
   readonly memoryBudget: number;
   /** Folder for self-checks, downloads of ours and converted files. */
   readonly cacheFolder: string;
+  /** Text file of about a thousand tokens that self-checks read. */
+  readonly sampleText: string;
 }
 
 /** The execution providers of ONNX Runtime that we drive. */

@@ -1,0 +1,250 @@
+/**
+ * The engine room: the reader's methods over text, models and SAEs, and the verbs of the command line. It owns
+ * what is loaded on one device. It knows nothing of documents, editors or the server that asks;
+ * start reading at `Engine`.
+ */
+import { generate } from "../lm/generate.ts";
+import { parseHookPoint } from "../lm/hook-points.ts";
+import { loadLm } from "../lm/load.ts";
+import { logitLens } from "../lm/logit-lens.ts";
+import type { Handlers } from "../protocol/rpc.ts";
+import type {
+  AnalyseParams,
+  LmInfo,
+  ReaderInfo,
+  ReaderMethods,
+  ReaderSettings,
+  SaeInfo,
+} from "../protocol/reader.ts";
+import { type Device, openDevice, runtimeVersion } from "../runtime/device.ts";
+import type { DeviceReport } from "../protocol/reader.ts";
+import { loadSae } from "../sae/load.ts";
+import { openSae } from "../sae/sae.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { checkAgainstModel } from "./check-against-model.ts";
+import { DeviceLock } from "./device-lock.ts";
+import { Loaded, type LoadedSae } from "./loaded.ts";
+import { lmIdOf, modelPath, saeIdOf, saePath } from "./names.ts";
+import { readPredictions } from "./predictions.ts";
+import { readContext } from "./read-context.ts";
+import { SelfChecks } from "./self-checks.ts";
+import { StreamCache } from "./streams.ts";
+
+/** Share of the memory budget that KV caches and kept residuals may take. */
+const streamShare = 0.25;
+
+/** The methods of a reader. Everything that touches the device takes turns through one lock. */
+export class Engine implements Handlers<ReaderMethods> {
+  readonly loaded: Loaded = new Loaded();
+  readonly #device: Device;
+  readonly #reports: readonly DeviceReport[];
+  readonly #lock = new DeviceLock();
+  readonly #streams: StreamCache;
+  readonly #selfChecks: SelfChecks;
+
+  private constructor(device: Device, reports: readonly DeviceReport[], settings: ReaderSettings) {
+    this.#device = device;
+    this.#reports = reports;
+    this.#streams = new StreamCache(settings.memoryBudget * streamShare);
+    this.#selfChecks = new SelfChecks(settings);
+  }
+
+  /** Opens the device that the settings ask for. */
+  static async open(settings: ReaderSettings): Promise<Engine> {
+    const { device, reports } = await openDevice(settings);
+    return new Engine(device, reports, settings);
+  }
+
+  info(): ReaderInfo {
+    return {
+      device: this.#device.name,
+      devices: this.#reports,
+      runtimeVersion,
+      threads: this.#device.threads,
+      memory: this.#device.ledger.status(),
+    };
+  }
+
+  loadLm({ path }: { path: string }): Promise<LmInfo> {
+    return this.#lock.run(async () => {
+      const folder = modelPath(path);
+      const id = lmIdOf(folder);
+      const lm = this.loaded.lms.get(id) ?? (await loadLm(folder, this.#device, { id }));
+      this.loaded.lms.set(id, lm);
+      return lm.info;
+    });
+  }
+
+  loadSae(params: {
+    path: string;
+    id?: string;
+    lm?: string;
+    facts?: Readonly<Record<string, string | number | boolean>>;
+  }): Promise<SaeInfo> {
+    return this.#lock.run(async () => {
+      const path = saePath(params.path);
+      const id = params.id ?? saeIdOf(path, this.loaded);
+      const known = this.loaded.saes.get(id);
+      if (known?.info.path === path) return known.info;
+      const description = await loadSae(path, { facts: params.facts ?? {} });
+      const lm = params.lm === undefined ? undefined : this.loaded.lm(params.lm);
+      if (lm) checkAgainstModel(description.config, id, lm);
+      const sae = await openSae(description, this.#device);
+      const { config } = description;
+      const metaOf = config.metaOf;
+      const entry: LoadedSae = {
+        id,
+        sae,
+        hook: metaOf ? { kind: "embed" } : parseHookPoint(config.hook),
+        ...(config.hookOut ? { hookOut: parseHookPoint(config.hookOut) } : {}),
+        info: {
+          id,
+          path,
+          architecture: config.architecture,
+          format: sae.format,
+          d_in: config.d_in,
+          d_out: config.d_out,
+          d_sae: config.d_sae,
+          hook: config.hook,
+          ...(config.hookOut ? { hookOut: config.hookOut } : {}),
+          prependBos: config.prependBos,
+          ...(config.n_ctx === undefined ? {} : { n_ctx: config.n_ctx }),
+          ...(metaOf ? { metaOf } : {}),
+          declared: config.declared,
+          badges: sae.badges,
+          labels: description.labels,
+        },
+      };
+      this.loaded.saes.set(id, entry);
+      return entry.info;
+    });
+  }
+
+  unload({ id }: { id: string }): Promise<null> {
+    return this.#lock.run(async () => {
+      const lm = this.loaded.lms.get(id);
+      this.#streams.drop({ lm: id });
+      this.loaded.lms.delete(id);
+      await lm?.release();
+      const sae = this.loaded.saes.get(id);
+      this.loaded.saes.delete(id);
+      await sae?.sae.release();
+      return null;
+    });
+  }
+
+  selfCheck({ sae, lm }: { sae: string; lm: string }, signal?: AbortSignal) {
+    return this.#selfChecks.check(this.loaded, sae, lm, (job) =>
+      this.#lock.run(job, { background: true, signal }),
+    );
+  }
+
+  analyse(params: AnalyseParams, signal?: AbortSignal) {
+    const state = {
+      lmId: params.lm,
+      lm: this.loaded.lm(params.lm),
+      saes: params.saes.map((id) => this.loaded.sae(id)),
+      streams: this.#streams,
+    };
+    return this.#lock.run(() => readContext(state, params, signal), { signal });
+  }
+
+  predictions(
+    params: Parameters<ReaderMethods["predictions"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["predictions"]>> {
+    const state = { lmId: params.lm, lm: this.loaded.lm(params.lm), streams: this.#streams };
+    return this.#lock.run(() => readPredictions(state, params, signal), { signal });
+  }
+
+  logitEffects(
+    { lm, sae, latents, k }: Parameters<ReaderMethods["logitEffects"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["logitEffects"]>> {
+    const { hook, hookOut, sae: weights } = this.loaded.sae(sae);
+    const model = this.loaded.lm(lm);
+    // Only directions that are added to the residual stream have an effect on logits of their own.
+    const writes = ["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed"];
+    if (this.loaded.sae(sae).info.metaOf || !writes.includes((hookOut ?? hook).kind))
+      return Promise.resolve({ texts: latents.map(() => []), values: latents.map(() => []) });
+    return this.#lock.run(
+      async () => {
+        const { ids, values } = await logitLens(model, weights.decoderRows(latents), k, signal);
+        const rows = latents.map((_, row) => row * k);
+        return {
+          texts: rows.map((at) =>
+            Array.from(ids.subarray(at, at + k), (id) => model.tokenizer.tokenText(id)),
+          ),
+          values: rows.map((at) => Array.from(values.subarray(at, at + k))),
+        };
+      },
+      { signal },
+    );
+  }
+
+  generate(
+    params: Parameters<ReaderMethods["generate"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["generate"]>> {
+    const lm = this.loaded.lm(params.lm);
+    return this.#lock.run(
+      async () => {
+        const { lm: _, text, ...options } = params;
+        const encoded = lm.tokenizer.encode(text).ids;
+        const bos = lm.config.prependBos ? lm.tokenizer.bosId : undefined;
+        const prompt = bos === undefined ? encoded : Int32Array.of(bos, ...encoded);
+        const ids = await generate(lm, { ...options, ids: prompt, ...(signal ? { signal } : {}) });
+        return { ids, text: lm.tokenizer.decode(ids) };
+      },
+      { signal },
+    );
+  }
+
+  metaLatents(
+    { meta, latents, k }: Parameters<ReaderMethods["metaLatents"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["metaLatents"]>> {
+    const { sae, info } = this.loaded.sae(meta);
+    const parent = this.loaded.sae(info.metaOf ?? meta).sae;
+    return this.#lock.run(
+      async () => {
+        const rows = unitRows(parent.decoderRows(latents), latents.length);
+        const found = await sae.encode(rows, signal);
+        const ranges = latents.map((_, row) => {
+          const from = found.offsets[row] ?? 0;
+          return [from, Math.min(from + k, found.offsets[row + 1] ?? from)] as const;
+        });
+        return {
+          latents: ranges.map((range) => Array.from(found.latents.subarray(...range))),
+          acts: ranges.map((range) => Array.from(found.acts.subarray(...range))),
+        };
+      },
+      { signal },
+    );
+  }
+
+  dropStreams({ prefix }: { prefix: string }): null {
+    this.#streams.drop({ prefix });
+    return null;
+  }
+
+  /** Frees everything. */
+  async close(): Promise<void> {
+    for (const id of [...this.loaded.saes.keys(), ...this.loaded.lms.keys()])
+      await this.unload({ id });
+    await this.#device.close();
+  }
+}
+
+/** `[n, d]` rows scaled to norm 1, as meta-SAEs read them. */
+function unitRows(rows: Float32Array, n: number) {
+  const d = rows.length / n;
+  const unit = new Float32Array(rows.length);
+  for (let row = 0; row < n; row++) {
+    let sum = 0;
+    for (let at = row * d; at < (row + 1) * d; at++) sum += (rows[at] as number) ** 2;
+    const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
+    for (let at = row * d; at < (row + 1) * d; at++) unit[at] = (rows[at] as number) * scale;
+  }
+  return tensor("float32", [n, d], unit);
+}

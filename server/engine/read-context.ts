@@ -1,0 +1,210 @@
+/**
+ * Reads one context: text to tokens, tokens through the language model to each SAE's hook point, and there
+ * through the SAE. The one place where the three meet.
+ */
+import type { LanguageModel } from "../lm/load.ts";
+import { type HookPoint, printHookPoint } from "../lm/hook-points.ts";
+import type { AnalyseParams, ContextReading, SaeReading } from "../protocol/reader.ts";
+import { type ContextTokens, tokenFlags } from "../protocol/context.ts";
+import type { SparseActs } from "../sae/sae.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { tokenizeContext } from "../text/context-tokens.ts";
+import { metaReadsNoText, mixedBosPolicies, widthMismatch } from "./errors.ts";
+import type { LoadedSae } from "./loaded.ts";
+import type { StreamCache } from "./streams.ts";
+import { type Window, windowsOf } from "./windows.ts";
+
+/** What a reading needs that outlives it. */
+export interface ReadingState {
+  readonly lmId: string;
+  readonly lm: LanguageModel;
+  readonly saes: readonly LoadedSae[];
+  readonly streams: StreamCache;
+}
+
+/**
+ * Active latents of every token of a context under each SAE, reusing the stream's KV cache.
+ *
+ * A token of an overlong context is read in the first window that holds it.
+ */
+export async function readContext(
+  state: ReadingState,
+  params: Pick<AnalyseParams, "stream" | "context">,
+  signal?: AbortSignal,
+): Promise<ContextReading> {
+  const { lm, saes } = state;
+  const prependBos = bosPolicy(saes);
+  const { tokens, problems } = tokenizeContext(lm.tokenizer, params.context, { prependBos });
+  const nTokens = tokens.ids.length;
+  const nBos = leadingBos(tokens);
+  const windows = windowsOf(nTokens, nBos, lm.config.n_ctx);
+  if (windows.length > 1)
+    problems.push(
+      `the context has ${nTokens} tokens, ${lm.info.id} reads ${lm.config.n_ctx}: split into ${windows.length} windows with half overlap`,
+    );
+  const window = new Int32Array(nTokens);
+  const position = new Int32Array(nTokens);
+  const readings = new Map(saes.map((sae) => [sae.id, new ReadingBuilder(nTokens)]));
+  let reusedTokens = 0;
+  for (const [index, at] of windows.entries()) {
+    signal?.throwIfAborted();
+    const stream = state.streams.get(streamName(params.stream, prependBos, index), state.lmId, lm);
+    reusedTokens += stream.setIds(windowIds(tokens.ids, nBos, at));
+    const kept = await stream.read(hooksOf(state), signal);
+    const skip = index === 0 ? 0 : at.readFrom - at.from + nBos;
+    for (let token = at.readFrom; token < at.to; token++) {
+      window[token] = index;
+      position[token] = skip + token - at.readFrom;
+    }
+    for (const sae of saes) {
+      const reading = await readSae(sae, kept, skip, signal);
+      readings.get(sae.id)?.append(reading);
+    }
+  }
+  state.streams.trim();
+  return {
+    tokens,
+    window,
+    position,
+    saes: Object.fromEntries([...readings].map(([id, builder]) => [id, builder.finish()])),
+    problems,
+    reusedTokens,
+  };
+}
+
+/** The name under which a window's stream is kept; shared by all SAEs with the same BOS policy. */
+export function streamName(stream: string, prependBos: boolean, window: number): string {
+  return `${stream}|${prependBos ? "bos" : "no-bos"}|${window}`;
+}
+
+/** Ids that the model sees in a window, BOS repeated in front. */
+export function windowIds(ids: Int32Array, nBos: number, window: Window): Int32Array {
+  const result = new Int32Array(nBos + window.to - window.from);
+  result.set(ids.subarray(0, nBos));
+  result.set(ids.subarray(window.from, window.to), nBos);
+  return result;
+}
+
+/** 1 if the context begins with a BOS that we put there, else 0. */
+export function leadingBos(tokens: ContextTokens): number {
+  const inserted = tokenFlags.special | tokenFlags.inserted;
+  const plain = tokens.part.length < 2 || tokens.part[1] !== -1;
+  return plain && ((tokens.flags[0] ?? 0) & inserted) === inserted ? 1 : 0;
+}
+
+function bosPolicy(saes: readonly LoadedSae[]): boolean {
+  for (const sae of saes) if (sae.info.metaOf) throw metaReadsNoText(sae.id, sae.info.metaOf);
+  const policies = new Set(saes.map((sae) => sae.info.prependBos));
+  if (policies.size > 1) throw mixedBosPolicies(saes.map((sae) => sae.id));
+  return policies.has(true);
+}
+
+/** The hook points that the SAEs read and predict, each once. */
+function hooksOf({ saes }: ReadingState): HookPoint[] {
+  const hooks = new Map<string, HookPoint>();
+  for (const { hook, hookOut } of saes)
+    for (const each of [hook, hookOut]) if (each) hooks.set(printHookPoint(each), each);
+  return [...hooks.values()];
+}
+
+/** Active latents, error and input norm at one hook point for rows [skip, …) of what a stream read. */
+async function readSae(
+  { id, hook, hookOut, sae, info }: LoadedSae,
+  kept: ReadonlyMap<string, Tensor>,
+  skip: number,
+  signal?: AbortSignal,
+): Promise<{ acts: SparseActs; squaredError: Float32Array; inputNorm: Float32Array }> {
+  const x = rowsFrom(kept.get(printHookPoint(hook)), skip);
+  const width = x.dims[1] ?? 0;
+  if (width !== sae.config.d_in)
+    throw widthMismatch(
+      { id, d_in: sae.config.d_in, hook: info.hook },
+      { id: "this model", width },
+    );
+  const acts = await sae.encode(x, signal);
+  const x_hat = await sae.decode(acts, x, signal);
+  const target = hookOut ? rowsFrom(kept.get(printHookPoint(hookOut)), skip) : x;
+  return { acts, squaredError: squaredErrors(target, x_hat), inputNorm: norms(x) };
+}
+
+/** `[tokens, …] -> [tokens − skip, d]`: the rows after `skip` with trailing dimensions flattened, without a copy. */
+export function rowsFrom(kept: Tensor | undefined, skip: number): Tensor<"float32"> {
+  const [nTokens = 0, ...rest] = kept?.dims ?? [];
+  const width = rest.reduce((product, dim) => product * dim, 1);
+  const data = kept?.data as Float32Array;
+  return tensor("float32", [nTokens - skip, width], data.subarray(skip * width));
+}
+
+/** Σ_d (x − x_hat)² of each row. `[tokens, d], [tokens, d] -> [tokens]` */
+export function squaredErrors(x: Tensor<"float32">, x_hat: Tensor<"float32">): Float32Array {
+  const [nTokens = 0, d = 0] = x.dims;
+  const errors = new Float32Array(nTokens);
+  for (let token = 0; token < nTokens; token++) {
+    let sum = 0;
+    for (let at = token * d; at < (token + 1) * d; at++) {
+      const error = (x.data[at] as number) - (x_hat.data[at] as number);
+      sum += error * error;
+    }
+    errors[token] = sum;
+  }
+  return errors;
+}
+
+/** Euclidean norm of each row. `[tokens, d] -> [tokens]` */
+export function norms(x: Tensor<"float32">): Float32Array {
+  const [nTokens = 0, d = 0] = x.dims;
+  const result = new Float32Array(nTokens);
+  for (let token = 0; token < nTokens; token++) {
+    let sum = 0;
+    for (let at = token * d; at < (token + 1) * d; at++) sum += (x.data[at] as number) ** 2;
+    result[token] = Math.sqrt(sum);
+  }
+  return result;
+}
+
+/** Joins the readings of windows. */
+class ReadingBuilder {
+  readonly #offsets: Int32Array;
+  readonly #latents: Int32Array[] = [];
+  readonly #acts: Float32Array[] = [];
+  readonly #squaredError: Float32Array;
+  readonly #inputNorm: Float32Array;
+  #token = 0;
+  #entries = 0;
+
+  constructor(nTokens: number) {
+    this.#offsets = new Int32Array(nTokens + 1);
+    this.#squaredError = new Float32Array(nTokens);
+    this.#inputNorm = new Float32Array(nTokens);
+  }
+
+  append(part: { acts: SparseActs; squaredError: Float32Array; inputNorm: Float32Array }): void {
+    const { offsets, latents, acts } = part.acts;
+    this.#squaredError.set(part.squaredError, this.#token);
+    this.#inputNorm.set(part.inputNorm, this.#token);
+    for (let row = 1; row < offsets.length; row++)
+      this.#offsets[this.#token + row] = this.#entries + (offsets[row] as number);
+    this.#token += offsets.length - 1;
+    this.#entries += latents.length;
+    this.#latents.push(latents);
+    this.#acts.push(acts);
+  }
+
+  finish(): SaeReading {
+    const latents = new Int32Array(this.#entries);
+    const acts = new Float32Array(this.#entries);
+    let at = 0;
+    for (const [index, part] of this.#latents.entries()) {
+      latents.set(part, at);
+      acts.set(this.#acts[index] ?? [], at);
+      at += part.length;
+    }
+    return {
+      offsets: this.#offsets,
+      latents,
+      acts,
+      squaredError: this.#squaredError,
+      inputNorm: this.#inputNorm,
+    };
+  }
+}

@@ -1,0 +1,67 @@
+/** `latents.jsonc`: a workspace's models, SAEs, pinned latents and labels. */
+import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
+import { dirname, isAbsolute, join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import { exists, readText } from "../files/disk.ts";
+import type { PinnedLatent } from "../protocol/page.ts";
+
+/** An SAE as the workspace names it. */
+export interface SaeEntry {
+  readonly path: string;
+  /** Id to use instead of the one made from the path. */
+  readonly name?: string;
+  /** Answers to what the SAE's format does not store, by key. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** The file's content; relative paths are made absolute. */
+export interface LatentsFile {
+  readonly lm?: string;
+  readonly saes: readonly SaeEntry[];
+  readonly pinned: readonly PinnedLatent[];
+  /** SAE id → latent → label. */
+  readonly labels: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** Reads `latents.jsonc` of the first folder that has one; undefined when none has. */
+export function readLatentsFile(folders: readonly string[]): LatentsFile | undefined {
+  const path = folders.map((folder) => join(folder, "latents.jsonc")).find(exists);
+  return path === undefined ? undefined : parseLatentsFile(readText(path), path);
+}
+
+/** Parses the file's text; throws a `UserError` with line and reason for what is no JSON. */
+export function parseLatentsFile(text: string, path: string): LatentsFile {
+  const errors: ParseError[] = [];
+  const value = parse(text, errors, { allowTrailingComma: true }) as Record<string, unknown>;
+  const [first] = errors;
+  if (first) {
+    const line = text.slice(0, first.offset).split("\n").length;
+    throw new UserError(
+      "bad-latents-file",
+      `${path}, line ${line}: ${printParseErrorCode(first.error)}; expected JSON with comments`,
+    );
+  }
+  const folder = dirname(path);
+  const place = (it: string): string =>
+    isAbsolute(it) || !exists(join(folder, it)) ? it : join(folder, it);
+  const lm = value?.["lm"];
+  const saes = Array.isArray(value?.["saes"]) ? value["saes"] : [];
+  const pinned = Array.isArray(value?.["pinned"]) ? value["pinned"] : [];
+  return {
+    ...(typeof lm === "string" ? { lm: place(lm) } : {}),
+    saes: saes.map((entry: unknown) => saeEntry(entry, place, path)),
+    pinned: pinned as PinnedLatent[],
+    labels: (value?.["labels"] ?? {}) as LatentsFile["labels"],
+  };
+}
+
+function saeEntry(entry: unknown, place: (path: string) => string, file: string): SaeEntry {
+  if (typeof entry === "string") return { path: place(entry) };
+  const { path, name, facts } = (entry ?? {}) as Partial<SaeEntry>;
+  if (typeof path !== "string")
+    throw new UserError(
+      "bad-latents-file",
+      `${file}: an entry of "saes" is ${JSON.stringify(entry)}; expected a path or {"path": …, "name": …, "facts": …}`,
+    );
+  return { path: place(path), ...(name ? { name } : {}), ...(facts ? { facts } : {}) };
+}

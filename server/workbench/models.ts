@@ -1,0 +1,122 @@
+/**
+ * The language models and SAEs that documents use: what to load for a document, what the reader has loaded in
+ * its present life, and what is known about each SAE (labels, self-check, largest activations).
+ */
+import type { LmInfo, SaeInfo, SelfCheck } from "../protocol/reader.ts";
+import type { SaeEntry } from "./latents-file.ts";
+import type { ReaderProcess } from "./reader-process.ts";
+
+/** What a document asks for. */
+export interface Choice {
+  readonly lm: string;
+  readonly saes: readonly SaeEntry[];
+}
+
+/** What a document gets. */
+export interface ModelSet {
+  readonly lm: LmInfo;
+  /** SAEs that read text. */
+  readonly saes: readonly SaeInfo[];
+  /** Meta-SAEs whose parent is among `saes`. */
+  readonly metas: readonly SaeInfo[];
+}
+
+/** Loads on demand and remembers; what is remembered ends with the reader's life. */
+export class Models {
+  readonly #reader: ReaderProcess;
+  #generation = 0;
+  readonly #sets = new Map<string, Promise<ModelSet>>();
+  readonly #selfChecks = new Map<string, SelfCheck>();
+  readonly #checking = new Set<string>();
+  readonly #maxActivations = new Map<string, Float32Array>();
+
+  constructor(reader: ReaderProcess) {
+    this.#reader = reader;
+  }
+
+  /** Loads what a choice names, once per life of the reader. */
+  load(choice: Choice): Promise<ModelSet> {
+    if (this.#generation !== this.#reader.generation) this.#sets.clear();
+    const key = JSON.stringify(choice);
+    const known = this.#sets.get(key);
+    if (known) return known;
+    const loading = this.#load(choice);
+    this.#sets.set(key, loading);
+    this.#generation = this.#reader.generation;
+    loading.catch(() => this.#sets.delete(key));
+    return loading;
+  }
+
+  /** Every set that is loaded now. */
+  async loaded(): Promise<ModelSet[]> {
+    const settled = await Promise.allSettled(this.#sets.values());
+    return settled.flatMap((it) => (it.status === "fulfilled" ? [it.value] : []));
+  }
+
+  /** The self-check of an SAE if it is known. */
+  selfCheck(sae: string): SelfCheck | undefined {
+    return this.#selfChecks.get(sae);
+  }
+
+  /** Starts the self-checks of a set's SAEs that are not known yet; `onDone` after each. */
+  async checkAll(
+    set: ModelSet,
+    onDone: () => void,
+    onFailed: (error: unknown) => void,
+  ): Promise<void> {
+    for (const { id } of [...set.saes, ...set.metas]) {
+      if (this.#selfChecks.has(id) || this.#checking.has(id)) continue;
+      this.#checking.add(id);
+      try {
+        const check = await this.#reader.call("selfCheck", { sae: id, lm: set.lm.id });
+        this.#selfChecks.set(id, check);
+        this.#raiseMax(id, check.maxActivation);
+        onDone();
+      } catch (error) {
+        onFailed(error);
+      } finally {
+        this.#checking.delete(id);
+      }
+    }
+  }
+
+  /** Largest activation seen of a latent, in the sample text and in every document read so far; 0 if never. */
+  maxActivation(sae: string, latent: number): number {
+    return this.#maxActivations.get(sae)?.[latent] ?? 0;
+  }
+
+  /** Notes activations of a reading. */
+  noteActivations(sae: SaeInfo, latents: Int32Array, acts: Float32Array): void {
+    const max = this.#maxActivations.get(sae.id) ?? new Float32Array(sae.d_sae);
+    this.#maxActivations.set(sae.id, max);
+    for (let entry = 0; entry < latents.length; entry++) {
+      const latent = latents[entry] as number;
+      const act = Math.abs(acts[entry] as number);
+      if (act > (max[latent] as number)) max[latent] = act;
+    }
+  }
+
+  #raiseMax(sae: string, seen: Float32Array): void {
+    const max = this.#maxActivations.get(sae) ?? new Float32Array(seen.length);
+    this.#maxActivations.set(sae, max);
+    for (let latent = 0; latent < seen.length; latent++)
+      max[latent] = Math.max(max[latent] as number, seen[latent] as number);
+  }
+
+  async #load(choice: Choice): Promise<ModelSet> {
+    const lm = await this.#reader.call("loadLm", { path: choice.lm });
+    const infos: SaeInfo[] = [];
+    for (const { path, name, facts } of choice.saes)
+      infos.push(
+        await this.#reader.call("loadSae", {
+          path,
+          lm: lm.id,
+          ...(name ? { id: name } : {}),
+          ...(facts ? { facts } : {}),
+        }),
+      );
+    const saes = infos.filter((info) => !info.metaOf);
+    const metas = infos.filter((info) => saes.some((sae) => sae.id === info.metaOf));
+    return { lm, saes, metas };
+  }
+}

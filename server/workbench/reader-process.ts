@@ -1,0 +1,115 @@
+/**
+ * The reader as the server sees it: a child process that is started when first needed, restarted with its
+ * reason when it dies, and spoken to through its method table.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { UserError } from "../base/errors.ts";
+import type { ReaderMethods, ReaderSettings } from "../protocol/reader.ts";
+import { Caller } from "../protocol/rpc.ts";
+
+/** What happened to a reader, for the log and the user. */
+export interface ReaderExit {
+  readonly reason: string;
+  readonly expected: boolean;
+}
+
+export interface ReaderProcessOptions {
+  /** The reader's program. */
+  readonly program: string;
+  readonly settings: () => ReaderSettings;
+  readonly onExit: (exit: ReaderExit) => void;
+  readonly onLog: (text: string) => void;
+}
+
+/** Starts that may happen within a minute before we stop trying by ourselves. */
+const maxStartsPerMinute = 6;
+
+type ReaderCaller = Caller<ReaderMethods>;
+
+/** One reader process at a time; `generation` counts them, so that what was loaded can be loaded again. */
+export class ReaderProcess {
+  readonly #options: ReaderProcessOptions;
+  #child: ChildProcess | undefined;
+  #caller: ReaderCaller | undefined;
+  #starts: number[] = [];
+  #stopping: string | undefined;
+  generation = 0;
+
+  constructor(options: ReaderProcessOptions) {
+    this.#options = options;
+  }
+
+  /** Process id of the running reader, if any. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Calls a method, starting the reader when there is none. */
+  call: ReaderCaller["call"] = (method, params, signal) => {
+    try {
+      this.#caller ??= this.#start();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    return this.#caller.call(method, params, signal);
+  };
+
+  /** Ends the reader; the next call starts a new one. */
+  stop(reason: string): void {
+    this.#stopping = reason;
+    this.#child?.kill("SIGKILL");
+    if (!this.#child) this.#stopping = undefined;
+  }
+
+  #start(): ReaderCaller {
+    const now = Date.now();
+    this.#starts = this.#starts.filter((at) => now - at < 60_000);
+    if (this.#starts.length >= maxStartsPerMinute)
+      throw new UserError(
+        "reader-keeps-dying",
+        `the reader died ${this.#starts.length} times within a minute; see the log, then use "Restart Reader"`,
+      );
+    this.#starts.push(now);
+    this.generation++;
+    const child = fork(this.#options.program, [JSON.stringify(this.#options.settings())], {
+      serialization: "advanced",
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      execArgv: [],
+      // ONNX Runtime's CUDA provider computes in TF32 unless told otherwise; f32 means f32 here.
+      env: { ...process.env, NVIDIA_TF32_OVERRIDE: "0", ELECTRON_RUN_AS_NODE: "1" },
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data: Buffer) => this.#options.onLog(data.toString().trimEnd()));
+    const caller = new Caller<ReaderMethods>(
+      {
+        post: (message) => {
+          if (child.connected) child.send(message as never, () => {});
+        },
+        onMessage: (listener) => child.on("message", listener),
+      },
+      (event, params) => this.#options.onLog(`${event} ${JSON.stringify(params)}`),
+    );
+    child.on("exit", (code, signal) => this.#exited(child, caller, signal ?? `exit code ${code}`));
+    return caller;
+  }
+
+  #exited(child: ChildProcess, caller: ReaderCaller, how: string): void {
+    if (this.#child === child) {
+      this.#child = undefined;
+      this.#caller = undefined;
+    }
+    const asked = this.#stopping;
+    this.#stopping = undefined;
+    const reason = asked ?? `the reader stopped by itself (${how})`;
+    caller.abandon(
+      new UserError("reader-stopped", `${reason}; it starts again with the next request`),
+    );
+    this.#options.onExit({ reason, expected: asked !== undefined });
+  }
+
+  /** Lets a reader that died too often be started again, on the user's word. */
+  forgive(): void {
+    this.#starts = [];
+  }
+}

@@ -175,8 +175,36 @@ export interface ChangedParams {
   readonly status: readonly DocumentStatus[];
 }
 
-/** Messages between a page and its host (the client), beside the method table. */
-export type HostToPage =
-  | { type: "show"; uri: string; top: number }
-  | { type: "changed"; uri: string }
-  | { type: "selection"; context: number; index: number };
+/** Steps of the heat scale: each has a theme colour `latentWorkbench.heat1` … `latentWorkbench.heat5`. */
+export const heatSteps = 5;
+
+/** The colour step of a heat in [0, 1]: 0 is uncoloured, `heatSteps` the strongest. */
+export function heatStep(heat: number): number {
+  if (!(heat > 0)) return 0;
+  return Math.min(heatSteps, Math.ceil(heat * heatSteps));
+}
+
+/** What a page may ask of its host, the editor's client, beside those of `PageMethods` that the host passes on. */
+export interface PageHostMethods {
+  /** The first call of a page: which document it shows, and the token at the editor's cursor, if any. */
+  start(params: Record<string, never>): {
+    uri: string;
+    name: string;
+    selection: { context: number; index: number } | null;
+  };
+  /** Selects a range of the file (UTF-16 offsets) in an editor and scrolls to it; the page keeps the focus. */
+  reveal(params: { uri: string; startOffset: number; endOffset: number }): null;
+  /** Runs one of the client's own commands. */
+  runCommand(params: { command: PageCommand }): null;
+}
+
+/** The client's commands that a page may run. */
+export type PageCommand = "showLog" | "restartReader" | "chooseLm" | "chooseSaes" | "doctor";
+
+/** Events from the host to a page. */
+export interface PageEvents {
+  /** Something about the page's document is new: ask again what is shown. */
+  changed: { uri: string };
+  /** The editor's cursor went to this token. */
+  selection: { context: number; index: number };
+}

@@ -26,7 +26,7 @@ const maxStartsPerMinute = 6;
 
 type ReaderCaller = Caller<ReaderMethods>;
 
-/** One reader process at a time; `generation` counts them, so that what was loaded can be loaded again. */
+/** One reader process at a time; `generation` counts the ended ones, so that what was loaded can be loaded again. */
 export class ReaderProcess {
   readonly #options: ReaderProcessOptions;
   #child: ChildProcess | undefined;
@@ -70,7 +70,6 @@ export class ReaderProcess {
         `the reader died ${this.#starts.length} times within a minute; see the log, then use "Restart Reader"`,
       );
     this.#starts.push(now);
-    this.generation++;
     const child = fork(this.#options.program, [JSON.stringify(this.#options.settings())], {
       serialization: "advanced",
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -95,6 +94,7 @@ export class ReaderProcess {
   }
 
   #exited(child: ChildProcess, caller: ReaderCaller, how: string): void {
+    this.generation++;
     if (this.#child === child) {
       this.#child = undefined;
       this.#caller = undefined;

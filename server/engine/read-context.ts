@@ -58,7 +58,7 @@ export async function readContext(
     }
     for (const sae of saes) {
       const reading = await readSae(sae, kept, skip, signal);
-      readings.get(sae.id)?.append(reading);
+      readings.get(sae.id)?.append(reading, index === 0 ? 1 : 0);
     }
   }
   state.streams.trim();
@@ -113,7 +113,7 @@ async function readSae(
   kept: ReadonlyMap<string, Tensor>,
   skip: number,
   signal?: AbortSignal,
-): Promise<{ acts: SparseActs; squaredError: Float32Array; inputNorm: Float32Array }> {
+): Promise<RowsReading> {
   const x = rowsFrom(kept.get(printHookPoint(hook)), skip);
   const width = x.dims[1] ?? 0;
   if (width !== sae.config.d_in)
@@ -124,7 +124,16 @@ async function readSae(
   const acts = await sae.encode(x, signal);
   const x_hat = await sae.decode(acts, x, signal);
   const target = hookOut ? rowsFrom(kept.get(printHookPoint(hookOut)), skip) : x;
-  return { acts, squaredError: squaredErrors(target, x_hat), inputNorm: norms(x) };
+  return { acts, squaredError: squaredErrors(target, x_hat), inputNorm: norms(x), target };
+}
+
+/** What one SAE says about consecutive rows. */
+interface RowsReading {
+  readonly acts: SparseActs;
+  readonly squaredError: Float32Array;
+  readonly inputNorm: Float32Array;
+  /** What x_hat is compared with, `[tokens, d_out]`. */
+  readonly target: Tensor<"float32">;
 }
 
 /** `[tokens, …] -> [tokens − skip, d]`: the rows after `skip` with trailing dimensions flattened, without a copy. */
@@ -171,6 +180,7 @@ class ReadingBuilder {
   readonly #inputNorm: Float32Array;
   #token = 0;
   #entries = 0;
+  readonly #moments = new Moments();
 
   constructor(nTokens: number) {
     this.#offsets = new Int32Array(nTokens + 1);
@@ -178,8 +188,10 @@ class ReadingBuilder {
     this.#inputNorm = new Float32Array(nTokens);
   }
 
-  append(part: { acts: SparseActs; squaredError: Float32Array; inputNorm: Float32Array }): void {
+  /** Adds the reading of a window; its first `leaveOut` rows do not count for the variance. */
+  append(part: RowsReading, leaveOut: number): void {
     const { offsets, latents, acts } = part.acts;
+    this.#moments.add(part.target, leaveOut);
     this.#squaredError.set(part.squaredError, this.#token);
     this.#inputNorm.set(part.inputNorm, this.#token);
     for (let row = 1; row < offsets.length; row++)
@@ -205,6 +217,31 @@ class ReadingBuilder {
       acts,
       squaredError: this.#squaredError,
       inputNorm: this.#inputNorm,
+      variance: this.#moments.variance(),
     };
+  }
+}
+
+/** Sums for Σ||x − mean x||² over many rows, in f64. */
+class Moments {
+  #rows = 0;
+  #squares = 0;
+  #sums = new Float64Array();
+
+  add({ dims: [nRows = 0, d = 0], data }: Tensor<"float32">, leaveOut: number): void {
+    if (this.#sums.length !== d) this.#sums = new Float64Array(d);
+    for (let row = leaveOut; row < nRows; row++) {
+      this.#rows++;
+      for (let dim = 0; dim < d; dim++) {
+        const value = data[row * d + dim] as number;
+        this.#squares += value * value;
+        (this.#sums[dim] as number) += value;
+      }
+    }
+  }
+
+  variance(): number {
+    const ofMean = this.#sums.reduce((sum, value) => sum + value * value, 0);
+    return this.#rows === 0 ? 0 : Math.max(0, this.#squares - ofMean / this.#rows);
   }
 }

@@ -129,6 +129,8 @@ export interface SaeReading {
   readonly squaredError: Float32Array;
   /** ||x|| per token. */
   readonly inputNorm: Float32Array;
+  /** Σ_t ||x_t − mean x||² over the tokens of position > 0, of the vectors that x_hat is compared with; for FVU. */
+  readonly variance: number;
 }
 
 /** One context read. */

@@ -7,6 +7,7 @@ import {
   toFloat32,
 } from "../../server/tensor/half.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
+import type { Tensor } from "../../server/tensor/tensor.ts";
 
 const all16 = Uint16Array.from({ length: 1 << 16 }, (_, i) => i);
 
@@ -71,7 +72,6 @@ test("bfloat16 rounds to nearest even and keeps NaN", () => {
 });
 
 test("tensors of every kind read as float32", () => {
-  const values = (t: Parameters<typeof toFloat32>[0]) => [...toFloat32(t)];
   expect(values(tensor("float16", [2], Uint16Array.of(0x3c00, 0xc000)))).toEqual([1, -2]);
   expect(values(tensor("bfloat16", [2], Uint16Array.of(0x3f80, 0xc000)))).toEqual([1, -2]);
   expect(values(tensor("float64", [1], Float64Array.of(0.1)))).toEqual([Math.fround(0.1)]);
@@ -87,4 +87,8 @@ function nudge(value: number, by: 1 | -1): number {
   const words = new Uint32Array(Float32Array.of(value).buffer);
   words[0]! += by;
   return new Float32Array(words.buffer)[0]!;
+}
+
+function values(t: Tensor): number[] {
+  return [...toFloat32(t)];
 }

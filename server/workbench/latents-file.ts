@@ -12,6 +12,8 @@ export interface SaeEntry {
   readonly name?: string;
   /** Answers to what the SAE's format does not store, by key. */
   readonly facts?: Readonly<Record<string, string | number | boolean>>;
+  /** Not used unless asked for by name. */
+  readonly optional?: boolean;
 }
 
 /** The file's content; relative paths are made absolute. */

@@ -26,6 +26,7 @@ export class Models {
   readonly #reader: ReaderProcess;
   #generation = 0;
   readonly #sets = new Map<string, Promise<ModelSet>>();
+  readonly #ready = new Map<string, ModelSet>();
   readonly #selfChecks = new Map<string, SelfCheck>();
   readonly #checking = new Set<string>();
   readonly #maxActivations = new Map<string, Float32Array>();
@@ -36,21 +37,31 @@ export class Models {
 
   /** Loads what a choice names, once per life of the reader. */
   load(choice: Choice): Promise<ModelSet> {
-    if (this.#generation !== this.#reader.generation) this.#sets.clear();
+    if (this.#generation !== this.#reader.generation) {
+      this.#sets.clear();
+      this.#ready.clear();
+    }
     const key = JSON.stringify(choice);
     const known = this.#sets.get(key);
     if (known) return known;
     const loading = this.#load(choice);
     this.#sets.set(key, loading);
     this.#generation = this.#reader.generation;
-    loading.catch(() => this.#sets.delete(key));
+    loading.then(
+      (set) => this.#ready.set(key, set),
+      () => this.#sets.delete(key),
+    );
     return loading;
   }
 
+  /** The set of a choice if it is loaded now. */
+  ready(choice: Choice): ModelSet | undefined {
+    return this.#ready.get(JSON.stringify(choice));
+  }
+
   /** Every set that is loaded now. */
-  async loaded(): Promise<ModelSet[]> {
-    const settled = await Promise.allSettled(this.#sets.values());
-    return settled.flatMap((it) => (it.status === "fulfilled" ? [it.value] : []));
+  allReady(): readonly ModelSet[] {
+    return [...this.#ready.values()];
   }
 
   /** The self-check of an SAE if it is known. */

@@ -199,7 +199,7 @@ export class Workbench {
         "no-sae",
         `no SAE is chosen for ${set.lm.id}; use "Latent Workbench: Choose SAEs…" or name one in latents.jsonc`,
       );
-    this.#readerInfo = await this.reader.call("info", {});
+    this.#readerInfo ??= await this.reader.call("info", {});
     return set;
   }
 
@@ -286,29 +286,24 @@ export class Workbench {
   }
 
   /** State of a document in one sentence. */
-  async status(document: OpenDocument): Promise<DocumentStatus> {
-    const base = { uri: document.uri, saes: [] as string[] };
+  status(document: OpenDocument): DocumentStatus {
+    const set = this.models.ready(this.choiceFor(document));
+    const known = {
+      uri: document.uri,
+      saes: set?.saes.map((it) => it.id) ?? [],
+      ...(set ? { lm: set.lm.id, device: this.device } : {}),
+    };
     if (!this.isOn(document))
       return {
-        ...base,
-        state: "off",
-        text: "this file is not analysed; switch it on to see its latents",
-      };
-    const choice = this.choiceFor(document);
-    const set = (await this.models.loaded()).find((it) => it.lm.path === choice.lm);
-    const known = set
-      ? { lm: set.lm.id, saes: set.saes.map((it) => it.id), device: this.device }
-      : {};
-    if (document.failure !== undefined)
-      return { ...base, ...known, state: "failed", text: document.failure };
-    if (this.analyses.isWorking(document))
-      return {
-        ...base,
         ...known,
-        state: "working",
-        text: set ? "reading the text" : "loading the model",
+        state: "off",
+        text: "not analysed; switch this file on to see its latents",
       };
-    return { ...base, ...known, state: "ready", text: "every token is read" };
+    if (this.analyses.isWorking(document))
+      return { ...known, state: "working", text: set ? "reading the text" : "loading the model" };
+    if (document.failure !== undefined)
+      return { ...known, state: "failed", text: document.failure };
+    return { ...known, state: "ready", text: "every token is read" };
   }
 
   /** Ends the reader and starts over. */

@@ -1,0 +1,307 @@
+/** Answers of the workbench to pages and to the editor's client, by the table `PageMethods`. */
+import { downloadFromHub } from "../files/hub.ts";
+import type {
+  HeatMode,
+  HeatSpan,
+  PageMethods,
+  PageSae,
+  PageToken,
+  TextOverview,
+} from "../protocol/page.ts";
+import { tokenFlags } from "../protocol/context.ts";
+import type { ContextReading, PredictionReading, SaeInfo } from "../protocol/reader.ts";
+import type { Handlers } from "../protocol/rpc.ts";
+import { doctorText } from "./doctor.ts";
+import type { ContextState, OpenDocument } from "./documents.ts";
+import { heatAt, type Heat, heatOf } from "./heat.ts";
+import { labelOf } from "./labels.ts";
+import type { ModelSet } from "./models.ts";
+import { LineStarts, tokenAt, tokenRange } from "./positions.ts";
+import { latentsAt } from "./token-card.ts";
+import { contextAt, type Workbench } from "./workbench.ts";
+
+/** What pages need from the surroundings of the workbench. */
+export interface PageSurroundings {
+  /** Runs work that takes longer than a second with a progress bar and a cancel button. */
+  withProgress<T>(
+    title: string,
+    signal: AbortSignal,
+    work: (report: (text: string, fraction?: number) => void, signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** The handlers of the table over a workbench. */
+export function pageHandlers(
+  workbench: Workbench,
+  surroundings: PageSurroundings,
+): Handlers<PageMethods> {
+  return {
+    overview: ({ uri }) => overview(workbench, uri),
+    tokens: (params, signal) => tokens(workbench, params, signal),
+    tokenCard: async ({ uri, context, index, sae: id, top }, signal) => {
+      const document = workbench.document(uri);
+      const { state, reading, set, sae } = await workbench.reading(document, context, id, signal);
+      const place = { version: document.version, context, state, reading, index };
+      return workbench.card(place, { set, sae, top }, signal);
+    },
+    predictions: async ({ uri, context, index }, signal) => {
+      const document = workbench.document(uri);
+      const found = await predictionsOf(workbench, document, context, signal);
+      const loss = found.nextTokenLoss[index] ?? Number.NaN;
+      return {
+        nextTokenLoss: Number.isNaN(loss) ? null : loss,
+        top: Array.from({ length: found.k }, (_, rank) => ({
+          text: found.topTexts[index * found.k + rank] ?? "",
+          probability: found.topProbabilities[index * found.k + rank] ?? 0,
+        })),
+      };
+    },
+    tokenAt: async ({ uri, offset }, signal) => {
+      const document = workbench.document(uri);
+      const context = workbench.isOn(document) ? contextAt(document, offset) : undefined;
+      if (context === undefined) return null;
+      const { state, reading } = await workbench.reading(document, context, undefined, signal);
+      const index = tokenAt(state.source, reading.tokens, offset);
+      return index === undefined ? null : { context, index };
+    },
+    pin: ({ sae, latent }) => {
+      const rest = workbench.pinned.filter((it) => it.sae !== sae || it.latent !== latent);
+      workbench.pinned = [...rest, { sae, latent }];
+      workbench.options.onChanged([...workbench.documents.values()]);
+      return null;
+    },
+    unpin: ({ sae, latent }) => {
+      workbench.pinned = workbench.pinned.filter((it) => it.sae !== sae || it.latent !== latent);
+      workbench.options.onChanged([...workbench.documents.values()]);
+      return null;
+    },
+    status: ({ uri }) => workbench.status(workbench.document(uri)),
+    switchFile: ({ uri, on }) => {
+      workbench.switchFile(uri, on);
+      return null;
+    },
+    heat: (params, signal) => heat(workbench, params, signal),
+    available: () => available(workbench),
+    use: (choice) => {
+      workbench.use(choice);
+      return null;
+    },
+    download: ({ repo, revision, files, token }, signal) =>
+      surroundings.withProgress(`Downloading ${repo}`, signal, async (report, cancelled) => ({
+        folder: await downloadFromHub({
+          repo,
+          ...(revision ? { revision } : {}),
+          ...(files ? { files } : {}),
+          ...(token ? { token } : {}),
+          signal: cancelled,
+          onProgress: ({ file, done, total }) => report(file, total ? done / total : undefined),
+        }),
+      })),
+    restartReader: ({ reason }) => {
+      workbench.restartReader(reason);
+      return null;
+    },
+    doctor: async (_, signal) => ({
+      text: doctorText(await workbench.reader.call("info", {}, signal)),
+    }),
+  };
+}
+
+async function overview(workbench: Workbench, uri: string): Promise<TextOverview> {
+  const document = workbench.document(uri);
+  const status = workbench.status(document);
+  const set = workbench.models.ready(workbench.choiceFor(document));
+  const contexts = document.contexts.map((state, index) => ({
+    index,
+    title: state.title,
+    tokens: [...state.readings.values()][0]?.value?.tokens.ids.length ?? 0,
+  }));
+  const notes = document.contexts.flatMap(
+    (state) => [...state.readings.values()][0]?.value?.problems ?? [],
+  );
+  const problems = [...document.problems.map((it) => it.text), ...notes];
+  if (status.state === "failed") problems.unshift(status.text);
+  return {
+    uri,
+    version: document.version,
+    ...(set ? { lm: set.lm.id } : {}),
+    saes: set?.saes.map((sae) => pageSae(workbench, sae)) ?? [],
+    device: workbench.device,
+    contexts,
+    pinned: workbench.pinned.map((pin) => withLabel(workbench, set, pin)),
+    problems,
+    state: status.state,
+  };
+}
+
+function pageSae(workbench: Workbench, sae: SaeInfo): PageSae {
+  const check = workbench.models.selfCheck(sae.id);
+  return {
+    id: sae.id,
+    hook: sae.hook,
+    d_sae: sae.d_sae,
+    badges: [...sae.badges, ...(check?.warnings ?? [])],
+    ...(check
+      ? {
+          selfCheck: {
+            tokens: check.tokens,
+            l0: check.l0,
+            fvu: check.fvu,
+            deadShare: check.deadShare,
+            warnings: check.warnings,
+          },
+        }
+      : {}),
+  };
+}
+
+function withLabel(
+  workbench: Workbench,
+  set: ModelSet | undefined,
+  pin: { sae: string; latent: number; label?: string },
+) {
+  const sae = set?.saes.find((it) => it.id === pin.sae);
+  const label = pin.label ?? (sae && labelOf(workbench.latentsFile, sae, pin.latent));
+  return { ...pin, ...(label === undefined ? {} : { label }) };
+}
+
+async function tokens(
+  workbench: Workbench,
+  params: Parameters<PageMethods["tokens"]>[0],
+  signal: AbortSignal,
+): Promise<ReturnType<PageMethods["tokens"]>> {
+  const { uri, context, mode } = params;
+  const document = workbench.document(uri);
+  const found = await workbench.reading(document, context, params.sae, signal);
+  const predictions =
+    mode === "loss" ? await predictionsOf(workbench, document, context, signal) : undefined;
+  const colours = heatFor(workbench, found, mode, predictions);
+  const last = Math.min(params.to, found.reading.tokens.ids.length);
+  const list: PageToken[] = [];
+  for (let index = Math.max(0, params.from); index < last; index++)
+    list.push(pageToken(workbench, found, colours, index));
+  const { min, max, unit } = colours;
+  return { version: document.version, tokens: list, scale: { min, max, unit } };
+}
+
+type Found = { state: ContextState; reading: ContextReading; set: ModelSet; sae: SaeInfo };
+
+function pageToken(workbench: Workbench, found: Found, colours: Heat, index: number): PageToken {
+  const { state, reading, sae } = found;
+  const flags = reading.tokens.flags[index] ?? 0;
+  const value = colours.values[index] ?? Number.NaN;
+  const text = reading.tokens.texts[index] ?? "";
+  const [top] = latentsAt(reading, sae.id, index, 1);
+  const label = top && (labelOf(workbench.latentsFile, sae, top.latent) ?? `latent ${top.latent}`);
+  return {
+    index,
+    text,
+    special: (flags & tokenFlags.special) !== 0,
+    inserted: (flags & tokenFlags.inserted) !== 0,
+    heat: heatAt(colours, index),
+    value: Number.isNaN(value) ? null : value,
+    ...tokenRange(state.source, reading.tokens, index),
+    description: `${JSON.stringify(text)}, token ${index + 1} of ${reading.tokens.ids.length}, ${
+      top ? `strongest ${label} at ${top.activation.toPrecision(3)}` : "no latent active"
+    }`,
+  };
+}
+
+function heatFor(
+  workbench: Workbench,
+  { reading, sae }: Found,
+  mode: HeatMode,
+  predictions?: PredictionReading,
+): Heat {
+  return heatOf(mode, {
+    reading,
+    sae: sae.id,
+    pinned: workbench.pinned,
+    maxActivation: (latent) => workbench.models.maxActivation(sae.id, latent),
+    ...(predictions ? { predictions } : {}),
+  });
+}
+
+async function predictionsOf(
+  workbench: Workbench,
+  document: OpenDocument,
+  context: number,
+  signal: AbortSignal,
+): Promise<PredictionReading> {
+  const { state, set } = await workbench.reading(document, context, undefined, signal);
+  return workbench.analyses.predictions(document, state, set, signal);
+}
+
+async function heat(
+  workbench: Workbench,
+  { uri, fromLine, toLine, mode }: Parameters<PageMethods["heat"]>[0],
+  signal: AbortSignal,
+): Promise<ReturnType<PageMethods["heat"]>> {
+  const document = workbench.document(uri);
+  const version = document.version;
+  if (!workbench.isOn(document)) return { version, spans: [] };
+  const lines = new LineStarts(document.text);
+  const from = lines.startOf(fromLine);
+  const to = lines.startOf(toLine + 1);
+  const spans: HeatSpan[] = [];
+  for (const [context, { source }] of document.contexts.entries()) {
+    const first = source.parts[0]?.fileStart ?? 0;
+    const next = document.contexts[context + 1]?.source.parts[0]?.fileStart;
+    if (first >= to || (next !== undefined && next <= from)) continue;
+    const found = await workbench.reading(document, context, undefined, signal);
+    const predictions =
+      mode === "loss" ? await predictionsOf(workbench, document, context, signal) : undefined;
+    const colours = heatFor(workbench, found, mode, predictions);
+    for (let index = 0; index < found.reading.tokens.ids.length; index++) {
+      const range = tokenRange(found.state.source, found.reading.tokens, index);
+      const share = heatAt(colours, index);
+      if (!range || share === 0 || range.endOffset <= from || range.startOffset >= to) continue;
+      const start = lines.position(range.startOffset);
+      const end = lines.position(range.endOffset);
+      spans.push({
+        startLine: start.line,
+        startCharacter: start.character,
+        endLine: end.line,
+        endCharacter: end.character,
+        heat: share,
+        value: colours.values[index] ?? 0,
+      });
+    }
+  }
+  return { version, spans };
+}
+
+function available(workbench: Workbench): ReturnType<PageMethods["available"]> {
+  const ready = workbench.models.allReady();
+  const { bundled } = workbench.options;
+  const file = workbench.latentsFile;
+  const lms = new Map<string, { id: string; path: string; detail: string; loaded: boolean }>();
+  const saes = new Map<string, { id: string; path: string; detail: string; loaded: boolean }>();
+  for (const { lm, saes: texts, metas } of ready) {
+    lms.set(lm.path, {
+      id: lm.id,
+      path: lm.path,
+      detail: `${lm.family}, ${lm.n_layers} layers`,
+      loaded: true,
+    });
+    for (const sae of [...texts, ...metas])
+      saes.set(sae.path, {
+        id: sae.id,
+        path: sae.path,
+        detail: `${sae.architecture}, ${sae.d_sae} latents, ${sae.hook}`,
+        loaded: true,
+      });
+  }
+  const nameOf = (path: string): string => path.split(/[/\\]/).at(-1) ?? path;
+  const addLm = (path: string, detail: string): void => {
+    if (!lms.has(path)) lms.set(path, { id: nameOf(path), path, detail, loaded: false });
+  };
+  const addSae = (path: string, name: string | undefined, detail: string): void => {
+    if (!saes.has(path)) saes.set(path, { id: name ?? nameOf(path), path, detail, loaded: false });
+  };
+  addLm(bundled.lm, "bundled demo");
+  for (const sae of bundled.saes) addSae(sae.path, sae.name, "bundled demo");
+  if (file?.lm) addLm(file.lm, "latents.jsonc");
+  for (const sae of file?.saes ?? []) addSae(sae.path, sae.name, "latents.jsonc");
+  return { lms: [...lms.values()], saes: [...saes.values()] };
+}

@@ -1,30 +1,36 @@
-// Bundles the four programs and the pages into dist/. `--watch` rebuilds on change.
+// Bundles the programs and the pages into dist/. `--watch` rebuilds on change.
+// dist/meta-NAME.json says what went into each bundle; test/project/bundles.test.ts reads them.
 import { build, context } from "esbuild";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 
 const watch = process.argv.includes("--watch");
-const node = { bundle: true, platform: "node", target: "node20", sourcemap: true, metafile: true };
-// CommonJS dependencies bundled into an ES module still call require().
-const banner = {
-  js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+const node = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  sourcemap: true,
+  format: "esm",
+  // CommonJS dependencies bundled into an ES module still call require().
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+  },
+  external: ["onnxruntime-node"],
 };
 
-const bundles = [
-  {
+const bundles = {
+  client: {
     ...node,
     entryPoints: { client: "client/extension.ts" },
     format: "cjs",
+    banner: {},
     outExtension: { ".js": ".cjs" },
     external: ["vscode"],
   },
-  {
+  server: {
     ...node,
     entryPoints: { main: "server/main.ts", reader: "server/reader.ts", cli: "server/cli.ts" },
-    format: "esm",
-    banner,
-    external: ["onnxruntime-node"],
   },
-  {
+  pages: {
     bundle: true,
     platform: "browser",
     target: "es2022",
@@ -32,20 +38,27 @@ const bundles = [
     jsx: "automatic",
     jsxImportSource: "preact",
     sourcemap: true,
-    metafile: true,
     entryPoints: { "webviews/text": "webviews/text/main.tsx" },
     loader: { ".ttf": "file" },
   },
-];
+  // For people who work on the project; no part of the extension.
+  tools: {
+    ...node,
+    entryPoints: {
+      "dev/print-latents": "scripts/print-latents.ts",
+      "bench/hover-ours": "bench/hover-ours.ts",
+    },
+  },
+};
 
 mkdirSync("dist", { recursive: true });
-for (const [index, options] of bundles.entries()) {
-  const settings = { ...options, outdir: "dist", logLevel: "warning" };
+for (const [name, options] of Object.entries(bundles)) {
+  const settings = { ...options, outdir: "dist", logLevel: "warning", metafile: true };
   if (watch) {
     await (await context(settings)).watch();
   } else {
     const result = await build(settings);
-    writeFileSync(`dist/meta-${index}.json`, JSON.stringify(result.metafile));
+    writeFileSync(`dist/meta-${name}.json`, JSON.stringify(result.metafile));
   }
 }
 cpSync("node_modules/@vscode/codicons/dist/codicon.css", "dist/webviews/codicon.css");

@@ -55,7 +55,7 @@ function part(name, seconds, command, args) {
   return { name, seconds, command, args };
 }
 
-/** A test program of ours: its last line is `N passed, N failed` or `not run: <what is missing>`. */
+/** A test program of ours: it prints `N passed, N failed` last, and `not run: <what is missing>` for what it left out. */
 function script(name, seconds, path) {
   return { ...part(name, seconds, process.execPath, [path]), path, reads: readScript };
 }
@@ -144,15 +144,18 @@ function reasonOf(titles) {
 
 function readScript(name, code, output) {
   const lines = output.trimEnd().split("\n");
-  const reason = lines.map((line) => /^not run: (.*)$/.exec(line.trim())?.[1]).findLast(Boolean);
-  if (reason && code === 0) return [notRun(name, reason)];
-  const counts = lines
-    .map((line) => /^(\d+) passed, (\d+) failed$/.exec(line.trim()))
-    .findLast(Boolean);
-  if (!counts) return [failed(name, `exit code ${code}, and no line "N passed, N failed"`)];
-  const result = { name, passed: Number(counts[1]), failed: Number(counts[2]) };
-  if (code !== 0 && result.failed === 0) return [result, failed(name, `exit code ${code}`)];
-  return [result];
+  const reasons = lines.map((line) => /(?:^|: )not run: (.*)$/.exec(line.trim())?.[1]);
+  const missing = [...new Set(reasons.filter(Boolean))].map((reason) => notRun(name, reason));
+  const counts = lines.map((line) => /(\d+) passed, (\d+) failed/.exec(line)).findLast(Boolean);
+  if (!counts && missing.length === 0)
+    return [failed(name, `exit code ${code}, and no line "N passed, N failed"`)];
+  const result = { name, passed: Number(counts?.[1] ?? 0), failed: Number(counts?.[2] ?? 0) };
+  const silent = code !== 0 && [result, ...missing].every((it) => it.failed === 0);
+  return [
+    ...(result.passed + result.failed > 0 ? [result] : []),
+    ...missing,
+    ...(silent ? [failed(name, `exit code ${code}`)] : []),
+  ];
 }
 
 function failed(name, reason) {

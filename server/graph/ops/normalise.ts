@@ -1,0 +1,36 @@
+/**
+ * Normalisations over the last axis.
+ */
+import type { Value, ValueType } from "../graph.ts";
+import { applyOne, defineOp, expectDType, type Fail } from "../op.ts";
+import { add, div, mul, sqrt } from "./elementwise.ts";
+import { reduceMean } from "./reduce.ts";
+
+const layerNormOp = defineOp<{ readonly eps: number }>({
+  name: "layerNorm",
+  onnx: "LayerNormalization",
+  shape([x, scale, bias], _, fail) {
+    expectDType(x!, ["float32", "float64", "float16"], fail);
+    for (const weight of [scale, bias]) if (weight) checkWidth(x!, weight, fail);
+    return [x!];
+  },
+  attributes: ({ eps }) => ({ epsilon: { float: eps }, axis: { int: -1 } }),
+});
+
+/** (x − mean) / √(variance + eps) · scale + bias over the last axis. Ba et al. 2016, arXiv:1607.06450. */
+export function layerNorm(x: Value, scale: Value, bias: Value | undefined, eps: number): Value {
+  return applyOne(layerNormOp, bias ? [x, scale, bias] : [x, scale], { eps });
+}
+
+/** x / √(mean(x²) + eps) · scale over the last axis. Zhang and Sennrich 2019, arXiv:1910.07467. */
+export function rmsNorm(x: Value, scale: Value, eps: number): Value {
+  const rms = sqrt(add(reduceMean(mul(x, x), [-1], true), eps));
+  return mul(div(x, rms), scale);
+}
+
+function checkWidth(x: ValueType, weight: ValueType, fail: Fail): void {
+  const width = x.dims.at(-1);
+  if (weight.dims.length !== 1 || weight.dims[0] !== width) {
+    fail(`the last dimension is ${width}, but a weight has [${weight.dims.join(", ")}]`);
+  }
+}

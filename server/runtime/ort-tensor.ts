@@ -1,0 +1,29 @@
+/**
+ * Our tensors as ONNX Runtime's and back, without copying elements.
+ */
+import * as ort from "onnxruntime-node";
+import { assert } from "../base/errors.ts";
+import { bytesPerElement, type DType, type Tensor, type TensorData } from "../tensor/tensor.ts";
+
+/** The tensor as a feed: it shares the elements. bfloat16 has no feed type in ONNX Runtime's Node binding. */
+export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
+  assert(dtype !== "bfloat16", "bfloat16 tensors cannot be fed");
+  // A newer Node has Float16Array, and the binding then insists on it; the bits are the same.
+  const Float16 = (globalThis as { Float16Array?: new (...a: unknown[]) => TensorData })
+    .Float16Array;
+  const elements =
+    dtype === "float16" && Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data;
+  return new ort.Tensor(dtype, elements as never, dims as number[]);
+}
+
+/** A fetched tensor, sharing its elements. */
+export function fromOrt(value: ort.Tensor): Tensor {
+  const dtype = value.type as DType;
+  assert(dtype in bytesPerElement, `a run returned elements of type ${value.type}`);
+  let data = value.data as TensorData;
+  if (dtype === "float16" && !(data instanceof Uint16Array)) {
+    const view = data as ArrayBufferView;
+    data = new Uint16Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength / 2);
+  }
+  return { dtype, dims: value.dims, data } as Tensor;
+}

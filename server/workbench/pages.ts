@@ -10,13 +10,14 @@ import type {
 } from "../protocol/page.ts";
 import { tokenFlags } from "../protocol/context.ts";
 import type { ContextReading, PredictionReading, SaeInfo } from "../protocol/reader.ts";
+import { readerInfoText } from "../protocol/reader-info-text.ts";
 import type { Handlers } from "../protocol/rpc.ts";
-import { doctorText } from "./doctor.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
-import { LineStarts, tokenAt, tokenRange } from "./positions.ts";
+import { LineStarts } from "../text/line-starts.ts";
+import { tokenAt, tokenRange } from "./positions.ts";
 import { latentsAt } from "./token-card.ts";
 import { contextAt, type Workbench } from "./workbench.ts";
 
@@ -102,7 +103,7 @@ export function pageHandlers(
       return null;
     },
     doctor: async (_, signal) => ({
-      text: doctorText(await workbench.reader.call("info", {}, signal)),
+      text: readerInfoText(await workbench.reader.call("info", {}, signal)),
     }),
   };
 }

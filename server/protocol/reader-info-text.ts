@@ -1,8 +1,8 @@
-/** The doctor's report as text: devices with the reason of each refusal, versions, memory. */
-import type { ReaderInfo } from "../protocol/reader.ts";
+/** What a reader says about itself, as text for people. */
+import type { ReaderInfo } from "./reader.ts";
 
-/** Lines for people; `--json` prints the info itself. */
-export function doctorText(info: ReaderInfo): string {
+/** Devices with the reason of each refusal, versions, memory: the doctor's report. */
+export function readerInfoText(info: ReaderInfo): string {
   const lines = [
     `ONNX Runtime ${info.runtimeVersion}, Node ${process.versions.node}, ${process.platform}-${process.arch}, ${info.threads} threads`,
     "",

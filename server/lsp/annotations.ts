@@ -1,0 +1,94 @@
+/** Inlay hints and code lenses in LSP's shapes. */
+import type { CodeLens, InlayHint, Range } from "vscode-languageserver/node";
+import type { OpenDocument } from "../workbench/documents.ts";
+import { labelOf } from "../workbench/labels.ts";
+import { LineStarts } from "../text/line-starts.ts";
+import { tokenRange } from "../workbench/positions.ts";
+import { latentsAt } from "../workbench/token-card.ts";
+import type { Workbench } from "../workbench/workbench.ts";
+import { figure, shortened, visible } from "./markdown.ts";
+
+/** The strongest latent behind each token of a range, for contexts that are read already. */
+export function inlayHints(workbench: Workbench, uri: string, range: Range): InlayHint[] {
+  const document = workbench.documents.get(uri);
+  const set = document && workbench.models.ready(workbench.choiceFor(document));
+  const sae = set?.saes[0];
+  if (!document || !sae || !workbench.settings.inlayHints || !workbench.isOn(document)) return [];
+  const lines = new LineStarts(document.text);
+  const from = lines.startOf(range.start.line);
+  const to = lines.startOf(range.end.line + 1);
+  const hints: InlayHint[] = [];
+  for (const state of document.contexts) {
+    const reading = state.readings.get(sae.prependBos ? "bos" : "no-bos")?.value;
+    if (!reading) continue;
+    for (let index = 0; index < reading.tokens.ids.length; index++) {
+      const at = tokenRange(state.source, reading.tokens, index);
+      if (!at || at.startOffset < from || at.endOffset > to) continue;
+      const [top] = latentsAt(reading, sae.id, index, 1);
+      if (!top) continue;
+      const label = labelOf(workbench.latentsFile, sae, top.latent);
+      hints.push({
+        position: lines.position(at.endOffset),
+        label: label ? visible(shortened(label, 24)) : `#${top.latent}`,
+        tooltip: `#${top.latent} at ${figure(top.activation)}${label ? `: ${visible(label)}` : ""}`,
+        paddingLeft: true,
+      });
+    }
+  }
+  return hints;
+}
+
+/** One lens above the file: model, SAE, tokens, mean L0 and FVU over what is read (position 0 left out). */
+export function codeLenses(workbench: Workbench, uri: string): CodeLens[] {
+  const document = workbench.documents.get(uri);
+  const [first] = document?.contexts ?? [];
+  if (!document || !first || !workbench.settings.codeLens || !workbench.isOn(document)) return [];
+  const status = workbench.status(document);
+  const set = workbench.models.ready(workbench.choiceFor(document));
+  const start = new LineStarts(document.text).position(first.source.parts[0]?.fileStart ?? 0);
+  const range = { start: { line: start.line, character: 0 }, end: start };
+  const lens = (title: string): CodeLens => ({
+    range,
+    command: { title, command: "latentWorkbench.openTextPage", arguments: [{ uri }] },
+  });
+  if (!set) return status.state === "ready" ? [] : [lens(`Latent Workbench: ${status.text}`)];
+  return set.saes.map((sae) => {
+    const figures = figuresOf(document, sae.id, sae.prependBos);
+    const waiting =
+      figures.contexts < document.contexts.length
+        ? ` · ${figures.contexts} of ${document.contexts.length} contexts read`
+        : "";
+    return lens(
+      `${set.lm.id} · ${sae.id} · ${figures.tokens} tokens · mean L0 ${figure(figures.l0)} · FVU ${figure(figures.fvu)}${waiting}`,
+    );
+  });
+}
+
+/** Mean L0 and FVU = Σ(x − x_hat)² / Σ(x − mean x)², tokens at position > 0, mean of each context apart. */
+function figuresOf(
+  document: OpenDocument,
+  sae: string,
+  prependBos: boolean,
+): { contexts: number; tokens: number; l0: number; fvu: number } {
+  let [contexts, tokens, counted, active, error, variance] = [0, 0, 0, 0, 0, 0];
+  for (const state of document.contexts) {
+    const reading = state.readings.get(prependBos ? "bos" : "no-bos")?.value;
+    const row = reading?.saes[sae];
+    if (!reading || !row) continue;
+    contexts++;
+    tokens += reading.tokens.ids.length;
+    variance += row.variance;
+    for (let index = 0; index < reading.tokens.ids.length; index++) {
+      if ((reading.position[index] ?? 0) === 0) continue;
+      counted++;
+      active += (row.offsets[index + 1] ?? 0) - (row.offsets[index] ?? 0);
+      error += row.squaredError[index] ?? 0;
+    }
+  }
+  return {
+    contexts,
+    tokens,
+    l0: counted === 0 ? 0 : active / counted,
+    fvu: variance === 0 ? 0 : error / variance,
+  };
+}

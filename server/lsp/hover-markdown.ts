@@ -1,0 +1,91 @@
+/** A hover's content as Markdown, at most about twenty lines. */
+import type { CardLatent, TokenCard } from "../protocol/page.ts";
+import type { HoverContent } from "../workbench/workbench.ts";
+import { bar, commandLink, figure, plain, shortened } from "./markdown.ts";
+
+/** Latents of a split word that are shown beside the token's own. */
+const wordLatents = 3;
+
+/** Renders cards of one token under each SAE. `links`: whether the editor can run our commands. */
+export function hoverMarkdown(content: HoverContent, uri: string, links: boolean): string {
+  const [first] = content.cards;
+  if (!first) return "";
+  const lines = [summary(first, content.contextCount)];
+  const top = content.cards.length > 1 ? Math.max(3, Math.floor(8 / content.cards.length)) : 99;
+  for (const card of content.cards) {
+    lines.push("", ...table(card, top, links));
+    const word = content.words.find((it) => it.sae === card.sae);
+    if (word)
+      lines.push(
+        "",
+        `word **${plain(shortened(word.text, 40))}** as one (${word.tokens} tokens): ${word.latents
+          .slice(0, wordLatents)
+          .map(
+            (it) => `#${it.latent} max ${figure(it.max)}, mean ${figure(it.mean)}, on ${it.count}`,
+          )
+          .join(" · ")}`,
+      );
+    lines.push("", footer(card));
+  }
+  for (const note of content.notes) lines.push("", `*${plain(note)}*`);
+  if (links)
+    lines.push(
+      "",
+      commandLink("Open text page", "openTextPage", {
+        uri,
+        context: first.context,
+        index: first.index,
+      }),
+    );
+  return lines.join("\n");
+}
+
+function summary(card: TokenCard, contextCount: number): string {
+  const place = `token ${card.index + 1} of ${card.tokensInContext}`;
+  const parts = [
+    `**${plain(card.text)}**`,
+    `id ${card.id}`,
+    contextCount > 1 ? `${place} of context ${card.context + 1}` : place,
+    `position ${card.position}`,
+  ];
+  if (card.byteOfCharacter) parts.push(card.byteOfCharacter);
+  if (card.special) parts.push("special token");
+  return parts.join(" · ");
+}
+
+function table(card: TokenCard, top: number, links: boolean): string[] {
+  const shown = card.latents.filter((it) => !it.dense).slice(0, top);
+  const dense = card.latents.filter((it) => it.dense);
+  if (card.latents.length === 0) return ["no latent is active here"];
+  const rows = shown.map((it) => latentRow(card, it, links));
+  const folded =
+    dense.length === 0
+      ? []
+      : [
+          `| | | | *dense (on more than 10 % of tokens): ${dense
+            .map((it) => `#${it.latent} ${figure(it.activation)}`)
+            .join(", ")}* |`,
+        ];
+  return ["| latent | | activation | |", "|---:|:---|---:|:---|", ...rows, ...folded];
+}
+
+function latentRow(card: TokenCard, it: CardLatent, links: boolean): string {
+  const name = `#${it.latent}`;
+  const link = links ? commandLink(name, "pinLatent", { sae: card.sae, latent: it.latent }) : name;
+  return `| ${link} | ${bar(it.share)} | ${figure(it.activation)} | ${meaning(it)} |`;
+}
+
+function meaning({ label, logitEffects, metaLatents }: CardLatent): string {
+  const what =
+    label === undefined
+      ? `*${(logitEffects ?? []).map((it) => `“${plain(shortened(it, 20))}”`).join(" ")}*`
+      : plain(shortened(label, 70));
+  const parts = (metaLatents ?? []).filter((it) => it.label !== undefined).slice(0, 2);
+  const meta = parts.map((it) => plain(shortened(it.label ?? "", 30))).join(", ");
+  return meta ? `${what === "**" ? "" : what} ⊂ ${meta}` : what === "**" ? "" : what;
+}
+
+function footer(card: TokenCard): string {
+  const share = card.squaredError / Math.max(1e-30, card.inputNorm ** 2);
+  return `L0 ${card.l0} · error ${figure(share * 100)} % of ‖x‖² · ${plain(card.sae)} · ${plain(card.hook)} · ${card.device}`;
+}

@@ -1,0 +1,56 @@
+/** Text for people in Markdown, where nothing that comes from files, labels or models is markup. */
+
+/**
+ * Escapes text so that Markdown and HTML show it as it is, on one line: control characters and bidi overrides
+ * as escapes, blanks at the ends as ␣.
+ */
+export function plain(text: string): string {
+  return visible(text).replace(
+    /[\\`*_{}[\]()#+\-.!|<>~&$:@]/g,
+    (mark) => `&#${mark.charCodeAt(0)};`,
+  );
+}
+
+/** Text with everything invisible made visible; still plain text, not Markdown. */
+export function visible(text: string): string {
+  return text
+    .replaceAll("\r", "␍")
+    .replaceAll("\n", "⏎")
+    .replaceAll("\t", "⇥")
+    .replace(
+      // Control characters, soft hyphen, zero-width and bidi controls, lone surrogates.
+      /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    )
+    .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
+}
+
+/** Text cut to `length` characters, never inside one. */
+export function shortened(text: string, length: number): string {
+  const characters = [...text];
+  return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
+}
+
+/** A bar of eight cells for a share in [0, 1]. */
+export function bar(share: number): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, share)) * 64);
+  const full = Math.floor(eighths / 8);
+  const partial = " ▏▎▍▌▋▊▉"[eighths % 8] ?? "";
+  return ("█".repeat(full) + partial.trim()).padEnd(8, "·").slice(0, 8);
+}
+
+/** A number with three significant digits, without exponents where people expect none. */
+export function figure(value: number): string {
+  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6))
+    return value.toExponential(2);
+  return Number(value.toPrecision(3)).toString();
+}
+
+/** A link to a command of ours with its argument; the only trusted kind of link in a hover. */
+export function commandLink(text: string, command: string, argument: unknown): string {
+  const query = encodeURIComponent(JSON.stringify([argument])).replace(
+    /[()']/g,
+    (mark) => `%${mark.charCodeAt(0).toString(16)}`,
+  );
+  return `[${text}](command:latentWorkbench.${command}?${query})`;
+}

@@ -1,0 +1,15 @@
+// The language server's program: `node dist/main.js --stdio`, or started over IPC by the editor's client.
+import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundled, sampleText, version } from "./bundled.ts";
+import { defaultCacheFolder } from "./files/locations.ts";
+import { serveLanguage } from "./lsp/language-server.ts";
+
+serveLanguage(createConnection(ProposedFeatures.all), {
+  readerProgram: join(dirname(fileURLToPath(import.meta.url)), "reader.js"),
+  sampleText,
+  bundled,
+  defaultCacheFolder: defaultCacheFolder(),
+  version,
+});

@@ -1,8 +1,9 @@
 /** Elements of a stored tensor as float32, read piece by piece so that only the result is held whole. */
 import { assert } from "../base/errors.ts";
+import { blockLayouts, dequantize, isBlockType } from "../encoding/blocks.ts";
 import { elementsOf } from "../encoding/tensor-bytes.ts";
 import { convertToFloat32 } from "../tensor/half.ts";
-import type { DType, StoredTensor } from "../tensor/tensor.ts";
+import type { StoredTensor } from "../tensor/tensor.ts";
 import { bytesPerElement, sizeOf } from "../tensor/tensor.ts";
 import { allocate } from "./disk.ts";
 import type { OpenFile } from "./disk.ts";
@@ -32,12 +33,14 @@ export function readStoredFloat32(
   return out;
 }
 
-function bytesOf(place: StoredTensor, elements: number): number {
-  const bytes = bytesPerElement[place.dtype as DType];
-  assert(bytes !== undefined, `no layout ${place.dtype}`);
-  return elements * bytes;
+function bytesOf({ dtype }: StoredTensor, elements: number): number {
+  if (!isBlockType(dtype)) return elements * bytesPerElement[dtype];
+  const layout = blockLayouts[dtype];
+  assert(elements % layout.elements === 0, `${elements} elements are no whole blocks of ${dtype}`);
+  return (elements / layout.elements) * layout.bytes;
 }
 
-function convert(place: StoredTensor, bytes: Uint8Array, out: Float32Array): void {
-  convertToFloat32(place.dtype as DType, elementsOf(place.dtype as DType, bytes), out);
+function convert({ dtype }: StoredTensor, bytes: Uint8Array, out: Float32Array): void {
+  if (isBlockType(dtype)) dequantize(dtype, bytes, out);
+  else convertToFloat32(dtype, elementsOf(dtype, bytes), out);
 }

@@ -4,6 +4,9 @@
  */
 import { join } from "node:path";
 import { assert } from "../base/errors.ts";
+import { badGguf } from "../encoding/errors.ts";
+import { readGgufHeader } from "../encoding/gguf.ts";
+import type { GgufHeader } from "../encoding/gguf.ts";
 import { readSafetensorsHeader, safetensorsHeaderBytes } from "../encoding/safetensors.ts";
 import type { StoredTensor } from "../tensor/tensor.ts";
 import { sizeOf } from "../tensor/tensor.ts";
@@ -11,6 +14,9 @@ import type { OpenFile } from "./disk.ts";
 import { exists, isFolder, listFolder, openFile, readJson, realPath } from "./disk.ts";
 import { badShardIndex, inFile, missingTensor, noWeights, unknownWeightsFile } from "./errors.ts";
 import { readStoredFloat32 } from "./read-stored.ts";
+
+/** A vocabulary takes some 10 MB; a header longer than this is no header. */
+const maxGgufHeaderBytes = 2 ** 28;
 
 /** Named tensors in one or more files. */
 export interface Weights {
@@ -47,6 +53,7 @@ export function openWeights(path: string): Weights {
 
 function openWeightsFile(path: string): Weights {
   if (path.endsWith(".safetensors")) return openSafetensors(path);
+  if (path.endsWith(".gguf")) return openGguf(path).weights;
   realPath(path);
   throw unknownWeightsFile(path);
 }
@@ -54,6 +61,36 @@ function openWeightsFile(path: string): Weights {
 /** Opens one safetensors file, whatever its name. */
 export function openSafetensors(path: string): Weights {
   return weightsOf(path, safetensorsPlaces(path));
+}
+
+/** Opens a GGUF file: its tensors under their own names, and its metadata, which hold config and tokenizer. */
+export function openGguf(path: string): { weights: Weights; metadata: Map<string, unknown> } {
+  const file = realPath(path);
+  const source = openFile(file);
+  try {
+    const { tensors, metadata } = ggufHeader(path, source);
+    const places = [...tensors].map(([name, { type, dims, offset, byteLength }]) => {
+      return [name, { file, offset, byteLength, dtype: type, dims }] as const;
+    });
+    return { weights: weightsOf(path, new Map(places)), metadata };
+  } finally {
+    source.close();
+  }
+}
+
+/** The header's length is known only after reading it: try with a beginning of the file, then with a longer one. */
+function ggufHeader(path: string, source: OpenFile): GgufHeader {
+  for (let bytes = 16 * 2 ** 20; ; bytes *= 4) {
+    const start = new Uint8Array(Math.min(bytes, source.size));
+    source.read(0, start);
+    const header = inFile(path, () => readGgufHeader(start, source.size));
+    if (header !== undefined) return header;
+    if (bytes >= maxGgufHeaderBytes) {
+      return inFile(path, () => {
+        throw badGguf(`its header is longer than ${maxGgufHeaderBytes} bytes`);
+      });
+    }
+  }
 }
 
 /** Weights whose tensors lie at known places; files are opened when first read and stay open until `close`. */

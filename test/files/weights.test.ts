@@ -1,12 +1,13 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readSafetensors, writeSafetensors } from "../../server/encoding/safetensors.ts";
-import { openWeights } from "../../server/files/weights.ts";
+import { openGguf, openWeights } from "../../server/files/weights.ts";
 import { float32ToBfloat16, float32ToFloat16, toFloat32 } from "../../server/tensor/half.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
 import type { Tensor } from "../../server/tensor/tensor.ts";
-import { repoRoot } from "../parts.ts";
+import { describeWith, repoRoot, shared } from "../parts.ts";
 import { refusal, scratchFolder } from "./scratch.ts";
 
 const folder = scratchFolder();
@@ -128,3 +129,47 @@ function writeIndex(name: string, weight_map: Record<string, string> | undefined
 function same(a: Float32Array, b: Float32Array): boolean {
   return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }
+
+test("a GGUF file reads as float32, whole and by rows, and so does a folder that holds only it", () => {
+  const golden = join(repoRoot, "test/golden/gguf-blocks");
+  const { weights, metadata } = openGguf(join(golden, "blocks.gguf"));
+  expect(metadata.get("general.architecture")).toBe("test");
+  const values = readSafetensors(new Uint8Array(readFileSync(join(golden, "values.safetensors"))));
+  for (const [name, { dims, data }] of values) {
+    expect(weights.dims(name)).toEqual(dims);
+    expect(weights.readFloat32(name)).toEqual(data);
+    const rowElements = data.length / dims[0]!;
+    expect(weights.readRows(name, 1, 2)).toEqual(data.slice(rowElements, 2 * rowElements));
+  }
+  weights.close();
+  expect(openWeights(golden).description).toBe(join(golden, "blocks.gguf"));
+});
+
+const smollm2 = shared("models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
+describeWith(smollm2, "a real GGUF file", () => {
+  // sha256 of the float32 values that PyPI's gguf 0.19.0 dequantises (test/python/gguf_blocks.py --of).
+  test.each([
+    [
+      "blk.7.ffn_down.weight",
+      [576, 1536],
+      "Q4_1",
+      "9d3af8b67d13c727ae5ffe470464163b9cac42eb494525392bd3e79c8db73880",
+    ],
+    [
+      "token_embd.weight",
+      [49152, 576],
+      "Q8_0",
+      "3fd491c8066dd9dc1a2bf6796701526c82817d95c0ecabacdef3013c2b8bbbaa",
+    ],
+  ])("%s is exactly what gguf reads", (name, dims, dtype, sha256) => {
+    const { weights } = openGguf(smollm2);
+    expect(weights.names()).toHaveLength(272);
+    expect(weights.stored(name)).toMatchObject({ dims, dtype });
+    const data = weights.readFloat32(name);
+    expect(createHash("sha256").update(new Uint8Array(data.buffer)).digest("hex")).toBe(sha256);
+    const [rows = 0, d = 0] = dims;
+    const last = weights.readRows(name, rows - 2, rows);
+    expect(same(last, data.subarray(data.length - 2 * d))).toBe(true);
+    weights.close();
+  });
+});

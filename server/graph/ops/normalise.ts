@@ -3,8 +3,6 @@
  */
 import type { Value, ValueType } from "../graph.ts";
 import { applyOne, defineOp, expectDType, type Fail } from "../op.ts";
-import { add, div, mul, sqrt } from "./elementwise.ts";
-import { reduceMean } from "./reduce.ts";
 
 const layerNormOp = defineOp<{ readonly eps: number }>({
   name: "layerNorm",
@@ -22,10 +20,25 @@ export function layerNorm(x: Value, scale: Value, bias: Value | undefined, eps: 
   return applyOne(layerNormOp, bias ? [x, scale, bias] : [x, scale], { eps });
 }
 
+/**
+ * ONNX Runtime's own spelling. On its CPU provider, [128, 576] and one thread: 0.025 cpu-ms, as when its optimiser
+ * recognises the six primitives (x² as Pow); the primitives unfused (x² as Mul) 0.048, RMSNormalization of operator
+ * set 23 0.039. At [1024, 576]: 0.23, unfused 0.63, operator set 23 0.22. One op will also have one gradient rule.
+ */
+const rmsNormOp = defineOp<{ readonly eps: number }>({
+  name: "rmsNorm",
+  onnx: "SimplifiedLayerNormalization",
+  shape([x, scale], _, fail) {
+    expectDType(x!, ["float32", "float64", "float16"], fail);
+    checkWidth(x!, scale!, fail);
+    return [x!];
+  },
+  attributes: ({ eps }) => ({ epsilon: { float: eps }, axis: { int: -1 } }),
+});
+
 /** x / √(mean(x²) + eps) · scale over the last axis. Zhang and Sennrich 2019, arXiv:1910.07467. */
 export function rmsNorm(x: Value, scale: Value, eps: number): Value {
-  const rms = sqrt(add(reduceMean(mul(x, x), [-1], true), eps));
-  return mul(div(x, rms), scale);
+  return applyOne(rmsNormOp, [x, scale], { eps });
 }
 
 function checkWidth(x: ValueType, weight: ValueType, fail: Fail): void {

@@ -1,0 +1,24 @@
+import type * as vscode from "vscode";
+import type { FileSwitches } from "./file-switches.ts";
+import type { HeatDecorations } from "./heat-decorations.ts";
+import type { ServerConnection } from "./server-connection.ts";
+import type { Statuses } from "./statuses.ts";
+import type { TextPages } from "./text-pages.ts";
+
+/** What commands work with. */
+export interface ClientParts {
+  readonly context: vscode.ExtensionContext;
+  readonly log: vscode.LogOutputChannel;
+  readonly server: ServerConnection;
+  readonly statuses: Statuses;
+  readonly switches: FileSwitches;
+  readonly heat: HeatDecorations;
+  readonly pages: TextPages;
+}
+
+/** An argument of a command link as named values; anything else as none. */
+export function asRecord(argument: unknown): Record<string, unknown> {
+  return typeof argument === "object" && argument !== null
+    ? (argument as Record<string, unknown>)
+    : {};
+}

@@ -1,0 +1,39 @@
+/** Which documents concern us, as far as the client must know; the server decides what is analysed. */
+import * as vscode from "vscode";
+
+/** Kinds of documents that are sent to the server: real texts in any language, no output channels or diffs. */
+export const documentSelector: { scheme: string }[] = [
+  { scheme: "file" },
+  { scheme: "untitled" },
+  { scheme: "vscode-notebook-cell" },
+  { scheme: "vscode-vfs" },
+];
+
+const textLanguages = new Set(["plaintext", "markdown", "prompt", "prompty", "jsonl"]);
+
+/** True for a document that the server could read. */
+export function isText(document: vscode.TextDocument): boolean {
+  return documentSelector.some(({ scheme }) => scheme === document.uri.scheme);
+}
+
+/** True for a document where a researcher would look for us, analysed or not. */
+export function isProse(document: vscode.TextDocument): boolean {
+  return isText(document) && textLanguages.has(document.languageId);
+}
+
+/**
+ * True for a document that may be analysed without being switched on: reason enough to start the server.
+ * Front matter is only suspected here; the server reads it.
+ */
+export function mayBeAnalysed(document: vscode.TextDocument): boolean {
+  if (!isText(document)) return false;
+  const globs = vscode.workspace.getConfiguration("latentWorkbench").get<string[]>("files", []);
+  if (globs.some((pattern) => vscode.languages.match({ pattern }, document) > 0)) return true;
+  return isProse(document) && document.lineCount > 0 && document.lineAt(0).text.trim() === "---";
+}
+
+/** The editor that a command without arguments means, if it shows a text. */
+export function activeTextEditor(): vscode.TextEditor | undefined {
+  const editor = vscode.window.activeTextEditor;
+  return editor && isText(editor.document) ? editor : undefined;
+}

@@ -1,0 +1,66 @@
+/**
+ * The client: everything that knows VS Code, and nothing that knows language models. It starts the language server
+ * when a text to read appears or a command asks for it, draws the status bar and the heat, hosts the pages and
+ * puts the server's choices before the user. Start reading at `activate`; what the server can be asked is in
+ * server/protocol/page.ts.
+ */
+import * as vscode from "vscode";
+import { registerCommands } from "./commands.ts";
+import { mayBeAnalysed } from "./documents.ts";
+import { FileSwitches } from "./file-switches.ts";
+import { HeatDecorations } from "./heat-decorations.ts";
+import { ServerConnection } from "./server-connection.ts";
+import { showStatusBar } from "./status-bar.ts";
+import { Statuses } from "./statuses.ts";
+import { TextPages } from "./text-pages.ts";
+
+/** What the extension's own tests may ask of it. */
+export interface LatentWorkbenchApi {
+  /** Resolves when the language server answers. */
+  started(): Promise<void>;
+  /** What is painted in the visible editors now. */
+  heat: HeatDecorations;
+}
+
+let server: ServerConnection | undefined;
+
+/** Registers everything at once; the server is started in the background, and only if a text asks for it. */
+export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
+  const log = vscode.window.createOutputChannel("Latent Workbench", { log: true });
+  server = new ServerConnection(context, log);
+  const statuses = new Statuses(server, log);
+  const switches = new FileSwitches(context.workspaceState, server, log);
+  const heat = new HeatDecorations(context.workspaceState, server, log);
+  const pages = new TextPages(context.extensionUri, server, log);
+  const parts = { context, log, server, statuses, switches, heat, pages };
+  context.subscriptions.push(log, statuses, switches, heat, pages, showStatusBar(statuses));
+  context.subscriptions.push(...registerCommands(parts), startWhenWanted(server, switches, log));
+  return { started: () => parts.server.start(), heat };
+}
+
+/** Ends the server. */
+export async function deactivate(): Promise<void> {
+  await server?.dispose();
+}
+
+/** Starts the server as soon as a visible document is one that it reads. */
+function startWhenWanted(
+  connection: ServerConnection,
+  switches: FileSwitches,
+  log: vscode.LogOutputChannel,
+): vscode.Disposable {
+  const check = (): void => {
+    const wanted = vscode.window.visibleTextEditors.some(
+      ({ document }) => mayBeAnalysed(document) || switches.get(document.uri.toString()) === true,
+    );
+    if (!wanted || connection.wanted) return;
+    connection.start().catch((error: unknown) => {
+      log.error(`the language server did not start: ${String(error)}`);
+      void vscode.window.showErrorMessage(
+        "Latent Workbench could not start its language server; its log says why.",
+      );
+    });
+  };
+  check();
+  return vscode.window.onDidChangeVisibleTextEditors(check);
+}

@@ -1,0 +1,64 @@
+/** The menu behind the status bar item. */
+import * as vscode from "vscode";
+import type { ClientParts } from "./client-parts.ts";
+import { activeTextEditor } from "./documents.ts";
+
+interface Entry extends vscode.QuickPickItem {
+  readonly command?: string;
+}
+
+/** Shows the menu and runs what is chosen. */
+export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
+  const uri = activeTextEditor()?.document.uri.toString();
+  const status = uri === undefined ? undefined : statuses.get(uri);
+  const entries: Entry[] = [];
+  if (uri !== undefined) {
+    const off = !status || status.state === "off";
+    entries.push(
+      separator("This file"),
+      {
+        label: off
+          ? "$(circle-large-filled) Read this file"
+          : "$(circle-slash) Stop reading this file",
+        command: "toggleFile",
+      },
+      { label: "$(open-preview) Open text page", command: "openTextPage" },
+      { label: "$(flame) Show heat…", description: heat.shown, command: "showHeat" },
+      { label: "$(pin) Pin a latent…", command: "pinLatent" },
+    );
+  }
+  entries.push(
+    separator("Models"),
+    { label: "$(hubot) Choose language model…", ...described(status?.lm), command: "chooseLm" },
+    {
+      label: "$(layers) Choose SAEs…",
+      ...described(status?.saes.join(", ")),
+      command: "chooseSaes",
+    },
+    { label: "$(cloud-download) Download model or SAE…", command: "download" },
+    separator("Reader"),
+    {
+      label: "$(debug-restart) Restart reader",
+      ...described(status?.device),
+      command: "restartReader",
+    },
+    { label: "$(checklist) Doctor", command: "doctor" },
+    { label: "$(output) Show log", command: "showLog" },
+    { label: "$(gear) Settings", command: "" },
+  );
+  const placeHolder = status?.text || "Latent Workbench";
+  const chosen = await vscode.window.showQuickPick(entries, { placeHolder });
+  if (chosen?.command === "") {
+    await vscode.commands.executeCommand("workbench.action.openSettings", "latentWorkbench");
+  } else if (chosen?.command) {
+    await vscode.commands.executeCommand(`latentWorkbench.${chosen.command}`);
+  }
+}
+
+function separator(label: string): Entry {
+  return { label, kind: vscode.QuickPickItemKind.Separator };
+}
+
+function described(description: string | undefined): { description?: string } {
+  return description ? { description } : {};
+}

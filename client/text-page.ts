@@ -1,0 +1,182 @@
+/**
+ * One text page: its panel, its HTML and the methods it may call. Calls about tokens go on to the language server;
+ * those about editors are answered here.
+ */
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import type { PageEvents, PageHostMethods, PageMethods } from "../server/protocol/page.ts";
+import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
+import type { ServerConnection } from "./server-connection.ts";
+import type { TokenPlace } from "./text-pages.ts";
+
+/** The methods of the language server that a text page may call; the others are the client's alone. */
+const passedOn = [
+  "overview",
+  "tokens",
+  "tokenCard",
+  "predictions",
+  "tokenAt",
+  "pin",
+  "unpin",
+  "switchFile",
+  "status",
+] as const satisfies readonly (keyof PageMethods)[];
+
+type PageTable = Pick<PageMethods, (typeof passedOn)[number]> & PageHostMethods;
+
+/** What a page is made of. */
+export interface TextPageOptions {
+  readonly extensionUri: vscode.Uri;
+  readonly uri: vscode.Uri;
+  /** The token to begin with. */
+  readonly place: TokenPlace | undefined;
+  readonly server: ServerConnection;
+  readonly log: vscode.LogOutputChannel;
+}
+
+/** One open page. */
+export class TextPage implements vscode.Disposable {
+  readonly #panel: vscode.WebviewPanel;
+  readonly #options: TextPageOptions;
+  readonly #send: (event: string, params: unknown) => void;
+  readonly #subscriptions: vscode.Disposable[] = [];
+  #place: TokenPlace | undefined;
+  #made: vscode.Selection | undefined;
+  #disposed = false;
+
+  constructor(panel: vscode.WebviewPanel, options: TextPageOptions) {
+    this.#panel = panel;
+    this.#options = options;
+    this.#place = options.place;
+    const { extensionUri } = options;
+    panel.title = `Tokens: ${nameOf(options.uri)}`;
+    panel.iconPath = vscode.Uri.joinPath(extensionUri, "media/page.svg");
+    panel.webview.options = {
+      enableScripts: true,
+      localResourceRoots: [vscode.Uri.joinPath(extensionUri, "dist/webviews")],
+    };
+    const port: Port = {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a webview's, not a window's
+      post: (message) => void (this.#disposed || panel.webview.postMessage(message)),
+      onMessage: (listener) =>
+        void this.#subscriptions.push(panel.webview.onDidReceiveMessage(listener)),
+    };
+    this.#send = serve<PageTable>(port, this.#handlers(), (error, method) =>
+      options.log.error(`text page, ${method}: ${String(error)}`),
+    );
+    panel.webview.html = pageHtml(panel.webview, extensionUri);
+  }
+
+  /** Brings the page to the front; the editor keeps the focus. */
+  reveal(): void {
+    this.#panel.reveal(undefined, true);
+  }
+
+  /** Shows a token. */
+  select(place: TokenPlace): void {
+    this.#place = place;
+    this.#event("selection", place);
+  }
+
+  /** Tells the page to ask again. */
+  changed(): void {
+    this.#event("changed", { uri: this.#options.uri.toString() });
+  }
+
+  /**
+   * True for the selection that this page itself made in the editor. Following it back would move the page to the
+   * first of several tokens inside one character.
+   */
+  madeSelection(selection: vscode.Selection): boolean {
+    const made = this.#made?.isEqual(selection) ?? false;
+    if (!made) this.#made = undefined;
+    return made;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    for (const subscription of this.#subscriptions) subscription.dispose();
+  }
+
+  #event<E extends keyof PageEvents & string>(event: E, params: PageEvents[E]): void {
+    this.#send(event, params);
+  }
+
+  #handlers(): Handlers<PageTable> {
+    const { server, uri } = this.#options;
+    const forwarded = Object.fromEntries(
+      passedOn.map((method) => [
+        method,
+        (params: never, signal: AbortSignal) => server.call(method, params, { signal }),
+      ]),
+    ) as unknown as Handlers<Pick<PageTable, (typeof passedOn)[number]>>;
+    return {
+      ...forwarded,
+      start: () => ({
+        uri: uri.toString(),
+        name: nameOf(uri),
+        selection: this.#place ?? null,
+      }),
+      reveal: (range) => this.#reveal(range),
+      runCommand: async ({ command }) => {
+        await vscode.commands.executeCommand(`latentWorkbench.${command}`);
+        return null;
+      },
+    };
+  }
+
+  async #reveal(range: { startOffset: number; endOffset: number }): Promise<null> {
+    const { uri } = this.#options;
+    const visible = vscode.window.visibleTextEditors.find(
+      ({ document }) => document.uri.toString() === uri.toString(),
+    );
+    const editor =
+      visible ??
+      (await vscode.window.showTextDocument(uri, {
+        viewColumn:
+          this.#panel.viewColumn === vscode.ViewColumn.One
+            ? vscode.ViewColumn.Two
+            : vscode.ViewColumn.One,
+        preserveFocus: true,
+      }));
+    const start = editor.document.positionAt(range.startOffset);
+    const end = editor.document.positionAt(range.endOffset);
+    const selection = new vscode.Selection(start, end);
+    this.#made = selection;
+    editor.selection = selection;
+    editor.revealRange(selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+    return null;
+  }
+}
+
+/** The page's HTML: no text of documents in it, scripts by nonce, everything else from dist/webviews. */
+function pageHtml(webview: vscode.Webview, extensionUri: vscode.Uri): string {
+  const file = (name: string): string =>
+    webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, "dist/webviews", name)).toString();
+  const nonce = randomBytes(18).toString("base64url");
+  const policy = [
+    "default-src 'none'",
+    `style-src ${webview.cspSource}`,
+    `font-src ${webview.cspSource}`,
+    `script-src 'nonce-${nonce}'`,
+  ].join("; ");
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Tokens</title>
+<link rel="stylesheet" href="${file("codicon.css")}">
+<link rel="stylesheet" href="${file("text.css")}">
+</head>
+<body>
+<div id="page"></div>
+<script nonce="${nonce}" src="${file("text.js")}"></script>
+</body>
+</html>`;
+}
+
+function nameOf(uri: vscode.Uri): string {
+  return uri.path.split("/").at(-1) || uri.toString();
+}

@@ -1,0 +1,42 @@
+import type { JSX } from "preact";
+import { Legend } from "./legend.tsx";
+import { NoTokens } from "./no-tokens.tsx";
+import { TextModel, type TextState } from "./text-model.ts";
+import { TokenCardView } from "./token-card.tsx";
+import { TokenStrip } from "./token-strip.tsx";
+import { Toolbar } from "./toolbar.tsx";
+
+/** The whole page. */
+export function TextPage({ model, state }: { model: TextModel; state: TextState }): JSX.Element {
+  const { overview } = state;
+  const hasTokens = overview !== undefined && overview.state !== "off" && model.tokens > 0;
+  return (
+    <div class="page">
+      <Toolbar model={model} state={state} />
+      {state.problem && (
+        <p class="problem" role="alert">
+          {state.problem}
+        </p>
+      )}
+      {overview?.problems.map((problem) => (
+        <p class="problem" key={problem}>
+          {problem}
+        </p>
+      ))}
+      {hasTokens ? (
+        <>
+          <Legend model={model} state={state} />
+          <main class="reading">
+            <TokenStrip model={model} state={state} />
+            <TokenCardView model={model} state={state} />
+          </main>
+        </>
+      ) : (
+        <NoTokens model={model} state={state} />
+      )}
+      <div class="sr-only" role="status">
+        {overview?.state === "working" ? "Reading the text" : ""}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,243 @@
+/**
+ * The tokens of a context as running text with heat. Only the blocks in view are in the document. One token is in
+ * the tab order; arrows move along and between lines, Home and End to the ends of a line, with Ctrl to the ends of
+ * the context.
+ */
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { heatStep, type PageToken } from "../../server/protocol/page.ts";
+import { lineEnd, type TokenBox, tokenOnNextLine } from "./line-step.ts";
+import {
+  blockCount,
+  blockSize,
+  blockTop,
+  estimateHeight,
+  type StripWindow,
+  stripWindow,
+} from "./strip-window.ts";
+import type { TextModel, TextState } from "./text-model.ts";
+import { endsLine, visibleText } from "./visible-text.ts";
+
+interface StripProps {
+  readonly model: TextModel;
+  readonly state: TextState;
+}
+
+/** Height (px) of a block that nobody has drawn yet. */
+const unknownHeight = 160;
+
+/** The strip in its scrolling pane. */
+export function TokenStrip({ model, state }: StripProps): JSX.Element {
+  const pane = useRef<HTMLDivElement>(null);
+  const heights = useRef(new Map<number, number>());
+  const wantsFocus = useRef(false);
+  const [view, setView] = useState({ top: 0, height: 600, width: 0 });
+  const { tokens } = model;
+  const sized = {
+    count: blockCount(tokens),
+    measured: heights.current,
+    estimate: estimateHeight(heights.current, unknownHeight),
+  };
+  const shown = stripWindow(sized, view.top, view.height);
+
+  useEffect(() => model.show(shown.from, shown.to), [model, shown.from, shown.to, tokens]);
+  useEffect(() => watchPane(pane.current, heights.current, setView), []);
+  useLayoutEffect(() => measureBlocks(pane.current, heights.current));
+  useLayoutEffect(() => {
+    const { selected } = state;
+    if (pane.current && selected !== undefined)
+      bringIntoView(pane.current, selected, blockTop(sized, Math.floor(selected / blockSize)));
+  }, [
+    state.selected,
+    state.context,
+    state.blocks.has(Math.floor((state.selected ?? 0) / blockSize)),
+  ]);
+  useLayoutEffect(() => {
+    if (!wantsFocus.current || !pane.current) return;
+    const element = tokenElement(pane.current, state.selected);
+    if (!element) return;
+    wantsFocus.current = false;
+    element.focus({ preventScroll: true });
+  });
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (!pane.current) return;
+    const index = nextIndex(event, pane.current, { selected: state.selected, tokens });
+    if (index === undefined) return;
+    event.preventDefault();
+    wantsFocus.current = true;
+    void model.choose(index);
+  };
+  const onClick = (event: MouseEvent): void => {
+    const element = (event.target as Element).closest<HTMLElement>("[data-index]");
+    if (element) void model.choose(Number(element.dataset["index"]));
+  };
+  return (
+    <div class="strip-pane" ref={pane} onKeyDown={onKeyDown} onClick={onClick}>
+      <div role="listbox" aria-label={`${tokens} tokens`} class="strip" tabIndex={-1}>
+        <div style={{ height: `${shown.before}px` }} />
+        <Blocks model={model} state={state} shown={shown} estimate={sized.estimate} />
+        <div style={{ height: `${shown.after}px` }} />
+      </div>
+    </div>
+  );
+}
+
+function Blocks(
+  props: StripProps & { readonly shown: StripWindow; readonly estimate: number },
+): JSX.Element {
+  const { model, state, shown } = props;
+  const inView = Array.from({ length: shown.to - shown.from }, (_, at) => shown.from + at);
+  const selectedBlock = Math.floor((state.selected ?? -1) / blockSize);
+  // The tab stop is the selected token, or the first one drawn where that is out of view.
+  const firstDrawn = inView.find((block) => state.blocks.has(block)) ?? 0;
+  const tabStop = inView.includes(selectedBlock) ? state.selected : firstDrawn * blockSize;
+  return (
+    <>
+      {inView.map((block) => {
+        const first = block * blockSize;
+        const tokens = state.blocks.get(block);
+        const size = Math.min(blockSize, model.tokens - first);
+        return (
+          <div class="block" key={block} data-block={block}>
+            <span class="position" aria-hidden="true">
+              {first}
+            </span>
+            <div role="group" aria-label={`Tokens ${first} to ${first + size - 1}`} class="tokens">
+              {tokens ? (
+                tokens.map((token, at) => (
+                  <Token
+                    key={first + at}
+                    token={token}
+                    index={first + at}
+                    total={model.tokens}
+                    selected={state.selected === first + at}
+                    isTabStop={tabStop === first + at}
+                  />
+                ))
+              ) : (
+                <div class="unread" style={{ height: `${props.estimate}px` }} />
+              )}
+            </div>
+          </div>
+        );
+      })}
+    </>
+  );
+}
+
+function Token(props: {
+  token: PageToken;
+  index: number;
+  total: number;
+  selected: boolean;
+  isTabStop: boolean;
+}): JSX.Element {
+  const { token, index, selected } = props;
+  const step = heatStep(token.heat);
+  const kind = token.special ? " special" : token.inserted ? " inserted" : "";
+  const text = visibleText(token.text);
+  return (
+    <>
+      <span
+        role="option"
+        class={`token${kind}${step > 0 ? ` heat${step}` : ""}${selected ? " selected" : ""}`}
+        data-index={index}
+        tabIndex={props.isTabStop ? 0 : -1}
+        aria-selected={selected}
+        aria-posinset={index + 1}
+        aria-setsize={props.total}
+        aria-label={token.description}
+        title={token.description}
+      >
+        {text || "∅"}
+      </span>
+      {endsLine(token.text) && <br />}
+    </>
+  );
+}
+
+/** Follows scrolling and resizing; a new width makes all measured heights wrong. */
+function watchPane(
+  pane: HTMLElement | null,
+  heights: Map<number, number>,
+  setView: (view: { top: number; height: number; width: number }) => void,
+): () => void {
+  if (!pane) return () => {};
+  let width = pane.clientWidth;
+  const update = (): void => {
+    if (pane.clientWidth !== width) heights.clear();
+    width = pane.clientWidth;
+    setView({ top: pane.scrollTop, height: pane.clientHeight, width });
+  };
+  const resized = new ResizeObserver(update);
+  resized.observe(pane);
+  pane.addEventListener("scroll", update, { passive: true });
+  update();
+  return () => {
+    resized.disconnect();
+    pane.removeEventListener("scroll", update);
+  };
+}
+
+function measureBlocks(pane: HTMLElement | null, heights: Map<number, number>): void {
+  for (const element of pane?.querySelectorAll<HTMLElement>("[data-block]") ?? []) {
+    if (element.querySelector(".unread")) continue;
+    heights.set(Number(element.dataset["block"]), element.getBoundingClientRect().height);
+  }
+}
+
+function bringIntoView(pane: HTMLElement, index: number, top: number): void {
+  const element = tokenElement(pane, index);
+  if (element) element.scrollIntoView({ block: "nearest" });
+  else pane.scrollTop = top;
+}
+
+function tokenElement(pane: HTMLElement, index: number | undefined): HTMLElement | null {
+  return pane.querySelector<HTMLElement>(`[data-index="${index}"]`);
+}
+
+/** The token that a key leads to; undefined for keys that are not ours. */
+function nextIndex(
+  event: KeyboardEvent,
+  pane: HTMLElement,
+  at: { selected: number | undefined; tokens: number },
+): number | undefined {
+  if (event.altKey || event.metaKey) return undefined;
+  const focused = (event.target as HTMLElement).dataset["index"];
+  const here = focused === undefined ? (at.selected ?? 0) : Number(focused);
+  const last = at.tokens - 1;
+  const inside = (index: number): number => Math.max(0, Math.min(last, index));
+  switch (event.key) {
+    case "ArrowRight":
+      return inside(here + 1);
+    case "ArrowLeft":
+      return inside(here - 1);
+    case "ArrowDown":
+      return inside(tokenOnNextLine(boxesOf(pane), here, 1) ?? here);
+    case "ArrowUp":
+      return inside(tokenOnNextLine(boxesOf(pane), here, -1) ?? here);
+    case "PageDown":
+      return inside(here + blockSize);
+    case "PageUp":
+      return inside(here - blockSize);
+    case "Home":
+      return event.ctrlKey ? 0 : (lineEnd(boxesOf(pane), here, -1) ?? 0);
+    case "End":
+      return event.ctrlKey ? last : (lineEnd(boxesOf(pane), here, 1) ?? last);
+    case "Enter":
+    case " ":
+      return here;
+    default:
+      return undefined;
+  }
+}
+
+function boxesOf(pane: HTMLElement): TokenBox[] {
+  return [...pane.querySelectorAll<HTMLElement>("[data-index]")].map((element) => {
+    // A token that wraps has two boxes; the first is where a reader sees it begin.
+    const { left, right, top, bottom } =
+      element.getClientRects()[0] ?? element.getBoundingClientRect();
+    return { index: Number(element.dataset["index"]), left, right, top, bottom };
+  });
+}

@@ -41,7 +41,12 @@ export interface ServerSurroundings {
 export function serveLanguage(connection: Connection, surroundings: ServerSurroundings): void {
   const documents = new TextDocuments(TextDocument);
   let workbench: Workbench | undefined;
-  let features = { refreshLenses: false, refreshHints: false, commands: false };
+  let features = {
+    refreshLenses: false,
+    refreshHints: false,
+    commands: false,
+    pullSettings: false,
+  };
   const log = (level: "debug" | "info" | "warn" | "error", text: string): void => {
     if (level === "error") connection.console.error(text);
     else if (level === "warn") connection.console.warn(text);
@@ -83,6 +88,13 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     };
   });
 
+  connection.onInitialized(async () => {
+    // Editors other than ours keep their settings until asked.
+    if (!features.pullSettings) return;
+    const section: unknown = await connection.workspace.getConfiguration("latentWorkbench");
+    const settings = { latentWorkbench: section };
+    if (section) ready().changeSettings(settingsOf(settings, surroundings, connection));
+  });
   documents.onDidChangeContent(({ document }) => {
     guarded(() => ready().update(document.uri, document.version, document.getText()), log);
   });
@@ -220,8 +232,12 @@ function announce(
 }
 
 function featuresOf({ capabilities, initializationOptions }: InitializeParams) {
-  const { commandLinks } = (initializationOptions ?? {}) as { commandLinks?: boolean };
+  const { commandLinks, latentWorkbench } = (initializationOptions ?? {}) as {
+    commandLinks?: boolean;
+    latentWorkbench?: unknown;
+  };
   return {
+    pullSettings: capabilities.workspace?.configuration === true && latentWorkbench === undefined,
     refreshLenses: capabilities.workspace?.codeLens?.refreshSupport === true,
     refreshHints: capabilities.workspace?.inlayHint?.refreshSupport === true,
     commands: commandLinks === true,

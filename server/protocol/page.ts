@@ -45,6 +45,7 @@ export interface PinnedLatent {
 /** One token of the strip. */
 export interface PageToken {
   readonly index: number;
+  readonly id: number;
   readonly text: string;
   readonly special: boolean;
   readonly inserted: boolean;

@@ -196,6 +196,7 @@ function pageToken(workbench: Workbench, found: Found, colours: Heat, index: num
   const label = top && (labelOf(workbench.latentsFile, sae, top.latent) ?? `latent ${top.latent}`);
   return {
     index,
+    id: reading.tokens.ids[index] ?? 0,
     text,
     special: (flags & tokenFlags.special) !== 0,
     inserted: (flags & tokenFlags.inserted) !== 0,

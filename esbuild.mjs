@@ -46,7 +46,7 @@ const bundles = {
     ...node,
     entryPoints: {
       "dev/print-latents": "scripts/print-latents.ts",
-      "bench/hover-ours": "bench/hover-ours.ts",
+      "bench/hover-bench": "bench/hover-bench.ts",
     },
   },
 };

@@ -1,0 +1,95 @@
+/** The language server's part of the hover benchmark: what an editor waits for. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { HeadlessClient } from "../scripts/headless-client.ts";
+import { peakOfTree } from "./process-memory.ts";
+import { repoRoot } from "./places.ts";
+import type { OursOptions } from "./hover-ours.ts";
+
+/** What an editor waited for on one text. */
+export interface ServerTimes {
+  /** From the start of the server's process to the first hover. */
+  readonly firstHoverMs: number;
+  /** Hovers over tokens that are known, one after the other. */
+  readonly cachedMs: readonly number[];
+  /** From a typed character at the end to the hover that knows it. */
+  readonly typedMs: readonly number[];
+  /** Server and reader together. */
+  readonly peakMB: number | null;
+}
+
+const cachedHovers = 500;
+const typedCharacters = 12;
+
+/** Starts a server, opens the text and hovers. */
+export async function timeServer(text: string, options: OursOptions): Promise<ServerTimes> {
+  const folder = mkdtempSync(join(tmpdir(), "latent-workbench-bench-"));
+  const began = performance.now();
+  const client = await HeadlessClient.start({
+    server: join(repoRoot, "dist/main.js"),
+    workspaceFolder: folder,
+    settings: {
+      lm: options.lm,
+      saes: [options.sae],
+      threads: options.threads,
+      device: options.device,
+      cacheFolder: join(repoRoot, ".cache/bench"),
+      files: ["**/*.txt"],
+    },
+  });
+  try {
+    const uri = await client.open(join(folder, "bench.txt"), text);
+    await hover(client, uri, text, 5);
+    const firstHoverMs = performance.now() - began;
+    await idle();
+    const cachedMs: number[] = [];
+    for (let index = 0; index < cachedHovers; index++)
+      // 7919 is prime: the hovers fall all over the text.
+      cachedMs.push(await hover(client, uri, text, (index * 7919) % text.length));
+    const typedMs: number[] = [];
+    let typed = text;
+    for (let index = 0; index < typedCharacters; index++) {
+      const end = positionAt(typed, typed.length);
+      typed += "scientists"[index % 10];
+      const start = performance.now();
+      await client.change(uri, [{ range: { start: end, end }, text: typed.at(-1) ?? "" }]);
+      await hover(client, uri, typed, typed.length - 1);
+      typedMs.push(performance.now() - start);
+      await idle();
+    }
+    const { pid } = client.process;
+    return {
+      firstHoverMs,
+      cachedMs,
+      typedMs: typedMs.slice(2),
+      peakMB: pid === undefined ? null : peakOfTree(pid),
+    };
+  } finally {
+    await client.stop();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function hover(
+  client: HeadlessClient,
+  uri: string,
+  text: string,
+  offset: number,
+): Promise<number> {
+  const start = performance.now();
+  const answer = await client.hover(uri, positionAt(text, offset));
+  const ms = performance.now() - start;
+  if (!answer) throw new Error(`no hover at offset ${offset} of the benchmark's text`);
+  return ms;
+}
+
+function positionAt(text: string, offset: number): { line: number; character: number } {
+  const before = text.slice(0, offset).split("\n");
+  return { line: before.length - 1, character: before.at(-1)?.length ?? 0 };
+}
+
+/** Lets what the server does on the side (predictions, refreshes) come to rest. */
+function idle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 300));
+}

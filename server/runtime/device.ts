@@ -1,94 +1,158 @@
 /**
- * The runtime room: the only one that knows ONNX Runtime. It opens a device, loads graphs into sessions, runs
- * them, and keeps the plan of memory. It knows nothing of language models or SAEs. Start reading at `openDevice`.
+ * The runtime room: the only one that knows ONNX Runtime. It opens a device, loads graphs into sessions, runs them,
+ * and keeps the plan of memory. It knows nothing of language models or SAEs. Start reading at `openDevice`: providers
+ * are tried one by one, because ONNX Runtime throws for a list with one that is missing instead of falling back,
+ * and every refusal keeps its reason.
  */
-import * as ort from "onnxruntime-node";
+import { availableParallelism } from "node:os";
 import type { Graph } from "../graph/graph.ts";
-import { writeOnnx } from "../graph/onnx/write-onnx.ts";
 import type { DeviceName, DeviceReport, ReaderSettings } from "../protocol/reader.ts";
-import { MemoryLedger } from "./memory-ledger.ts";
-import { runtimeError, Session } from "./session.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import {
+  buildCheckGraph,
+  buildSpeedGraph,
+  checkFeeds,
+  checkOutputs,
+  largestCheckError,
+  largestRowError,
+  speedFeeds,
+} from "./check-graph.ts";
+import { deviceRefused } from "./errors.ts";
+import { Device } from "./onnx-device.ts";
 
+export type { LoadOptions } from "./onnx-device.ts";
+export { Device, runtimeVersion } from "./onnx-device.ts";
 export type { Session } from "./session.ts";
 
-/** Version of ONNX Runtime. */
-export const runtimeVersion: string = ort.env.versions.node ?? ort.env.versions.common;
+/** What opening a device needs of the settings. */
+export type DeviceSettings = Pick<ReaderSettings, "device" | "threads" | "memoryBudget">;
 
-/** How a graph is loaded. */
-export interface LoadOptions {
-  /** Names the session in errors. */
-  readonly label: string;
-  /** Repack weights for speed (default). Without, weights of a file stay shared file pages, and runs are slower. */
-  readonly prepack?: boolean;
-  /** Compute constant parts at load time (default). Without, f16 weights stay f16 and are widened at every run. */
-  readonly fold?: boolean;
-}
-
-/** An open device. */
-export class Device {
-  readonly name: DeviceName;
-  readonly threads: number;
-  readonly ledger: MemoryLedger;
-  readonly #sessions = new Set<Session>();
-
-  constructor(name: DeviceName, threads: number, memoryBudget: number) {
-    this.name = name;
-    this.threads = threads;
-    this.ledger = new MemoryLedger(memoryBudget);
-  }
-
-  /** Loads a graph; its weights are read from their files now. */
-  async load(graph: Graph, options: LoadOptions): Promise<Session> {
-    const { bytes, externalFolder } = writeOnnx(graph);
-    let session: ort.InferenceSession;
-    try {
-      session = await ort.InferenceSession.create(
-        bytes,
-        this.#sessionOptions(options, externalFolder),
-      );
-    } catch (error) {
-      throw runtimeError(options.label, error);
-    }
-    const loaded = new Session(options.label, session, graph);
-    this.#sessions.add(loaded);
-    return loaded;
-  }
-
-  /** Releases all sessions. */
-  async close(): Promise<void> {
-    for (const session of this.#sessions) await session.release();
-    this.#sessions.clear();
-  }
-
-  #sessionOptions(
-    { label, prepack = true, fold = true }: LoadOptions,
-    externalFolder: string | undefined,
-  ): ort.InferenceSession.SessionOptions {
-    const session: Record<string, unknown> = {
-      intra_op: { allow_spinning: "0" },
-      inter_op: { allow_spinning: "0" },
-    };
-    if (externalFolder !== undefined) {
-      session["model_external_initializers_file_folder_path"] = externalFolder;
-    }
-    if (!prepack) session["disable_prepacking"] = "1";
-    const optimization = fold ? {} : { disable_specified_optimizers: "ConstantFolding" };
-    return {
-      executionProviders: [this.name],
-      intraOpNumThreads: this.threads,
-      interOpNumThreads: 1,
-      executionMode: "sequential",
-      logId: label,
-      logSeverityLevel: 3,
-      extra: { session, optimization },
-    };
-  }
-}
-
-/** Opens the device that the settings ask for. */
+/**
+ * Opens the device that the settings name, or for "auto" the first usable one of this platform. Throws a user error
+ * with all reasons if there is none.
+ */
 export async function openDevice(
-  settings: Pick<ReaderSettings, "device" | "threads" | "memoryBudget">,
+  settings: DeviceSettings,
 ): Promise<{ device: Device; reports: DeviceReport[] }> {
-  const device = new Device("cpu", settings.threads, settings.memoryBudget);
-  return Promise.resolve({ device, reports: [{ device: "cpu", chosen: true }] });
+  const isAuto = settings.device === "auto";
+  const names = settings.device === "auto" ? candidates() : [settings.device];
+  const reports: DeviceReport[] = [];
+  for (const name of names) {
+    const { device, ...answer } = await tryDevice(name, settings, isAuto);
+    reports.push({ device: name, chosen: device !== undefined, ...answer });
+    if (device) return { device, reports };
+  }
+  throw deviceRefused(reports);
+}
+
+/** Tries every device of this platform and chooses none: what a diagnosis shows. */
+export async function probeDevices(settings: DeviceSettings): Promise<DeviceReport[]> {
+  const reports: DeviceReport[] = [];
+  for (const name of candidates()) {
+    const { device, ...answer } = await tryDevice(name, settings, true);
+    reports.push({ device: name, chosen: false, ...answer });
+    await device?.close();
+  }
+  return reports;
+}
+
+/** Devices that "auto" considers, best first. */
+function candidates(): DeviceName[] {
+  switch (process.platform) {
+    case "win32":
+      return ["cuda", "webgpu", "dml", "cpu"];
+    case "darwin":
+      return ["webgpu", "coreml", "cpu"];
+    default:
+      return ["cuda", "webgpu", "cpu"];
+  }
+}
+
+interface Answer {
+  readonly device?: Device;
+  readonly refusal?: string;
+  readonly checkError?: number;
+}
+
+/** `mustBeFaster`: refuse what is slower than the CPU, as a software adapter is. */
+async function tryDevice(
+  name: DeviceName,
+  settings: DeviceSettings,
+  mustBeFaster: boolean,
+): Promise<Answer> {
+  const threads = settings.threads > 0 ? settings.threads : availableParallelism();
+  const device = new Device(name, threads, settings.memoryBudget);
+  if (name === "cpu") return { device };
+  if (name === "cuda" && process.env["NVIDIA_TF32_OVERRIDE"] !== "0") {
+    return {
+      refusal: "NVIDIA_TF32_OVERRIDE is not 0, so float32 products would be rounded to 10 bits",
+    };
+  }
+  const cpu = new Device("cpu", threads, settings.memoryBudget);
+  const answer = await judge(device, cpu, mustBeFaster && name !== "cuda");
+  await cpu.close();
+  if (answer.refusal === undefined) return { device, ...answer };
+  await device.close();
+  return answer;
+}
+
+async function judge(device: Device, cpu: Device, mustBeFaster: boolean): Promise<Answer> {
+  const check = buildCheckGraph();
+  const expected = await runCheck(cpu, check);
+  let found: Record<string, Tensor>;
+  let own = 0;
+  try {
+    found = await runCheck(device, check);
+    if (mustBeFaster) own = await time(device);
+  } catch (error) {
+    return { refusal: reasonOf(error) };
+  }
+  const errors = checkOutputs.map((name) => largestRowError(found[name]!, expected[name]!));
+  const checkError = Math.max(...errors);
+  if (checkError > largestCheckError) {
+    const figure = `${checkError.toExponential(1)} of a row's RMS`;
+    const refusal = `differs from the CPU by ${figure}, allowed is ${largestCheckError}`;
+    return { refusal, checkError };
+  }
+  if (!mustBeFaster) return { checkError };
+  const reference = await time(cpu);
+  if (own <= reference) return { checkError };
+  const times = `${own.toFixed(0)} ms against ${reference.toFixed(0)} ms`;
+  const refusal = `slower than the CPU (a software adapter?): ${times} for the same products`;
+  return { refusal, checkError };
+}
+
+async function runCheck(device: Device, graph: Graph): Promise<Record<string, Tensor>> {
+  const session = await device.load(graph, { label: `check of ${device.name}` });
+  try {
+    return await session.run(checkFeeds(), checkOutputs);
+  } finally {
+    await session.release();
+  }
+}
+
+/** Milliseconds of the speed graph, the better of two runs after a first one. */
+async function time(device: Device): Promise<number> {
+  const session = await device.load(buildSpeedGraph(), { label: `timing of ${device.name}` });
+  try {
+    let best = Infinity;
+    for (let i = 0; i < 3; i++) {
+      const start = performance.now();
+      await session.run(speedFeeds(), ["y"]);
+      if (i > 0) best = Math.min(best, performance.now() - start);
+    }
+    return best;
+  } finally {
+    await session.release();
+  }
+}
+
+/** ONNX Runtime's reason on one line: the first, without the source place of an assertion. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const last = text
+    .trim()
+    .split("\n")[0]!
+    .replace(/^check of \w+: /, "");
+  return last.replace(/^.*\bwas false\. /, "").replace(/\s*\.?\s*$/, "");
 }

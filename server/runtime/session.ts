@@ -15,10 +15,19 @@ export class Session {
   readonly label: string;
   readonly #session: ort.InferenceSession;
   readonly #inputs: ReadonlyMap<string, Pick<Value, "dtype" | "dims">>;
+  readonly #onRelease: (session: Session) => void;
+  #released = false;
 
-  constructor(label: string, session: ort.InferenceSession, graph: Graph) {
+  /** `onRelease` is told once when the session is given back. */
+  constructor(
+    label: string,
+    session: ort.InferenceSession,
+    graph: Graph,
+    onRelease: (session: Session) => void,
+  ) {
     this.label = label;
     this.#session = session;
+    this.#onRelease = onRelease;
     // Types only: the graph may hold weights.
     this.#inputs = new Map(graph.inputs.map(({ name, dtype, dims }) => [name, { dtype, dims }]));
   }
@@ -33,6 +42,7 @@ export class Session {
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
     signal?.throwIfAborted();
+    if (this.#released) throw new Error(`${this.label}: the session was released`);
     this.#checkFeeds(feeds);
     const ortFeeds: Record<string, ort.Tensor> = {};
     for (const [name, value] of Object.entries(feeds)) ortFeeds[name] = toOrt(value);
@@ -48,8 +58,11 @@ export class Session {
     return outputs;
   }
 
-  /** Frees the device's memory; the session cannot run any more. */
+  /** Frees the device's memory; the session cannot run any more. A second call does nothing. */
   async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    this.#onRelease(this);
     await this.#session.release();
   }
 

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { heatAt, heatOf } from "../../server/workbench/heat.ts";
+import { parseLatentsFile } from "../../server/workbench/latents-file.ts";
+import { parseBytes, readSettings } from "../../server/workbench/settings.ts";
+import type { ContextReading } from "../../server/protocol/reader.ts";
+
+test("settings are a complete value", () => {
+  const settings = readSettings({ hover: { latents: 4 }, saes: ["a", 3] }, "/cache");
+  expect(settings).toMatchObject({
+    hoverLatents: 4,
+    saes: ["a"],
+    device: "auto",
+    cacheFolder: "/cache",
+  });
+  expect(() => readSettings({ device: "tpu" }, "")).toThrow(
+    'latentWorkbench.device is "tpu"; expected one of auto, cpu, cuda, webgpu, dml, coreml',
+  );
+});
+
+test("sizes", () => {
+  expect(parseBytes("8 GB")).toBe(8 * 1024 ** 3);
+  expect(parseBytes("512MiB")).toBe(512 * 1024 ** 2);
+  expect(parseBytes(1000)).toBe(1000);
+  expect(parseBytes("auto")).toBeGreaterThan(1e8);
+  expect(() => parseBytes("much")).toThrow('expected "auto" or a size such as "8 GB"');
+});
+
+test("latents.jsonc with comments, names and facts", () => {
+  const text = `{ // models
+    "lm": "org/model", "saes": ["a/b", { "path": "c", "name": "d", "facts": { "k": 50 } },],
+    "labels": { "d": { "7": "seven" } } }`;
+  expect(parseLatentsFile(text, "/w/latents.jsonc")).toEqual({
+    lm: "org/model",
+    saes: [{ path: "a/b" }, { path: "c", name: "d", facts: { k: 50 } }],
+    pinned: [],
+    labels: { d: { "7": "seven" } },
+  });
+  expect(() => parseLatentsFile('{\n "saes": [1 2] }', "/w/latents.jsonc")).toThrow(
+    "/w/latents.jsonc, line 2: CommaExpected",
+  );
+  expect(() => parseLatentsFile('{ "saes": [{}] }', "/w/latents.jsonc")).toThrow(
+    "expected a path or",
+  );
+});
+
+const reading = {
+  tokens: { ids: Int32Array.of(0, 1, 2) },
+  position: Int32Array.of(0, 1, 2),
+  saes: {
+    s: {
+      offsets: Int32Array.of(0, 1, 3, 3),
+      latents: Int32Array.of(9, 4, 5),
+      acts: Float32Array.of(100, 8, 2),
+      squaredError: Float32Array.of(1, 2, 4),
+      inputNorm: Float32Array.of(1, 2, 2),
+      variance: 1,
+    },
+  },
+} as unknown as ContextReading;
+const source = { reading, sae: "s", pinned: [{ sae: "s", latent: 5 }], maxActivation: () => 4 };
+
+test("heat: position 0 does not set the scale", () => {
+  const heat = heatOf("activation", source);
+  expect([...heat.values]).toEqual([100, 8, 0]);
+  expect([0, 1, 2].map((token) => heatAt(heat, token))).toEqual([1, 1, 0]);
+});
+
+test("heat of pinned latents goes up to the largest activation seen anywhere", () => {
+  const heat = heatOf("pinned", source);
+  expect([0, 1, 2].map((token) => heatAt(heat, token))).toEqual([0, 0.5, 0]);
+});
+
+test("heat of L0, relative error and absent losses", () => {
+  expect([...heatOf("l0", source).values]).toEqual([1, 2, 0]);
+  expect([...heatOf("error", source).values]).toEqual([1, 0.5, 1]);
+  expect(heatAt(heatOf("loss", source), 1)).toBe(0);
+});

@@ -21,8 +21,11 @@ export interface Parameter {
   readFloat32(): Float32Array;
   /** Some rows in our orientation. `-> [rows, dims[1]]` */
   readRows(rows: readonly number[]): Float32Array;
-  /** Every element once, in stored order, in pieces of bounded size; `at` is the first one's index. */
-  pieces(): Iterable<{ at: number; values: Float32Array }>;
+  /**
+   * Elements in stored order, in pieces of bounded size; `at` is the first one's index. A `share` below 1 leaves out
+   * pieces evenly.
+   */
+  pieces(share: number): Iterable<{ at: number; values: Float32Array }>;
 }
 
 /** Where a format says that a parameter is. */

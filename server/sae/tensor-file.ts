@@ -1,5 +1,6 @@
 /** Named tensors of an SAE's weight file, whether they can be read by offset or lie in memory. */
 import { readNpz } from "../encoding/npz.ts";
+import type { FileTensor } from "../encoding/tensor-bytes.ts";
 import { readTorchPickle } from "../encoding/torch-pickle.ts";
 import { readBytes, realPath } from "../files/disk.ts";
 import { inFile, missingTensor } from "../files/errors.ts";
@@ -32,7 +33,7 @@ export function openTensorFile(path: string): TensorFile {
   const { tensors, rest } = path.endsWith(".npz")
     ? { tensors: inFile(path, () => readNpz(bytes)), rest: {} }
     : stateDict(inFile(path, () => readTorchPickle(bytes)));
-  return inArchive(path, tensors, rest, bytes);
+  return inArchive(path, tensors, rest);
 }
 
 function openSafetensorsFile(path: string): TensorFile {
@@ -55,13 +56,12 @@ function byOffset(weights: Weights, rest: Readonly<Record<string, unknown>>): Te
 /** Tensors of an archive: by offset if all lie in it as they are, so that its bytes need not stay in memory. */
 function inArchive(
   path: string,
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, FileTensor>,
   rest: Readonly<Record<string, unknown>>,
-  bytes: Uint8Array,
 ): TensorFile {
   const places = new Map<string, StoredTensor>();
   for (const [name, tensor] of tensors) {
-    const place = placeInFile(path, tensor, bytes);
+    const place = placeInFile(path, tensor);
     if (place) places.set(name, place);
   }
   if (places.size === tensors.size) return byOffset(weightsOf(path, places), rest);
@@ -95,28 +95,21 @@ function inMemory(
   };
 }
 
-/**
- * Where a tensor lies in its file, if its data is a view of the file's bytes: archives that torch.save and
- * numpy.savez write are not compressed, so ONNX Runtime can read large matrices from them itself.
- */
-function placeInFile(path: string, tensor: Tensor, bytes: Uint8Array): StoredTensor | undefined {
-  const { buffer, byteOffset, byteLength } = tensor.data;
-  if (buffer !== bytes.buffer) return undefined;
-  return {
-    file: realPath(path),
-    offset: byteOffset - bytes.byteOffset,
-    byteLength,
-    dtype: tensor.dtype,
-    dims: tensor.dims,
-  };
+/** Where a tensor lies in its file: torch.save and numpy.savez do not compress. */
+function placeInFile(
+  path: string,
+  { at, dtype, dims, data }: FileTensor,
+): StoredTensor | undefined {
+  if (at === undefined) return undefined;
+  return { file: realPath(path), offset: at, byteLength: data.byteLength, dtype, dims };
 }
 
 /** Tensors of a state dict by name, those of dicts within by dotted name; and all other values. */
 function stateDict(value: unknown): {
-  tensors: Map<string, Tensor>;
+  tensors: Map<string, FileTensor>;
   rest: Record<string, unknown>;
 } {
-  const tensors = new Map<string, Tensor>();
+  const tensors = new Map<string, FileTensor>();
   const rest: Record<string, unknown> = {};
   const visit = (entry: unknown, name: string): void => {
     if (isTensor(entry)) tensors.set(name, entry);
@@ -129,7 +122,7 @@ function stateDict(value: unknown): {
   return { tensors, rest };
 }
 
-function isTensor(value: unknown): value is Tensor {
+function isTensor(value: unknown): value is FileTensor {
   return (
     isRecord(value) && "dtype" in value && "dims" in value && ArrayBuffer.isView(value["data"])
   );

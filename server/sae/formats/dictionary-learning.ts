@@ -216,7 +216,8 @@ function statedFacts(
 function hookOf(trainer: ConfigFile): string | undefined {
   const name = trainer.maybeString("submodule_name");
   const layer = trainer.maybeNumber("layer");
-  if (name === undefined) return layer === undefined ? undefined : `blocks.${layer}.hook_resid_post`;
+  if (name === undefined)
+    return layer === undefined ? undefined : `blocks.${layer}.hook_resid_post`;
   const match = /^(resid_post|resid|attention_out|attn_out|mlp_out)_layer_?(\d+)$/.exec(name);
   const kinds: Readonly<Record<string, string>> = {
     resid_post: "hook_resid_post",

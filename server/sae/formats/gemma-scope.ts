@@ -7,9 +7,8 @@
  * b_dec is not subtracted from the input. sae-lens@6.54 pretrained_sae_loaders.py, `gemma_2_…` and `gemma_3_…`.
  */
 import { unknownArchitecture } from "../errors.ts";
-import { type Facts, requireFacts } from "../facts.ts";
+import { requireFacts } from "../facts.ts";
 import type { Located } from "../parameter.ts";
-import type { SaePlace } from "../place.ts";
 import type { TensorFile } from "../tensor-file.ts";
 import { declaredFacts } from "./declared.ts";
 import type { Format } from "./format.ts";

@@ -111,7 +111,8 @@ function found(
     hook: facts.string("hook") ?? pointIn,
   });
   const hookOut =
-    facts.string("hookOut") ?? (pointOut !== undefined && pointOut !== pointIn ? pointOut : undefined);
+    facts.string("hookOut") ??
+    (pointOut !== undefined && pointOut !== pointIn ? pointOut : undefined);
   const config: SaeConfig = {
     architecture: hookOut === undefined ? "jumprelu" : "jumprelu_transcoder",
     d_in,

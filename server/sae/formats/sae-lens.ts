@@ -201,8 +201,9 @@ function normalizationOf(
     case "none":
       return { kind: "none" };
     case "constant_norm_rescale":
+      return { kind: "constant_norm_rescale" };
     case "layer_norm":
-      return { kind: found };
+      return { kind: "layer_norm" };
     case "constant_scalar_rescale":
       return { kind: "scale", factor: file.number("activation_normalization_factor") };
     case true:

@@ -70,7 +70,8 @@ export const deepSeekR1: Format = {
 /** Goodfire: `Llama-3.1-8B-Instruct-SAE-l19.pth` with `encoder_linear` and `decoder_linear`. */
 export const goodfire: Format = {
   name: "Goodfire",
-  matches: (place) => fileWith(place, ["encoder_linear.weight", "decoder_linear.weight"]) !== undefined,
+  matches: (place) =>
+    fileWith(place, ["encoder_linear.weight", "decoder_linear.weight"]) !== undefined,
   read(place, facts) {
     const name = place.weightFile(torchFile)!;
     const weights = place.tensors(name);

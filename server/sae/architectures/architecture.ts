@@ -1,0 +1,59 @@
+/**
+ * What an SAE architecture answers for itself. Shared code asks these questions and never which architecture it holds.
+ */
+import type { Value } from "../../graph/graph.ts";
+import type { Device } from "../../runtime/device.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { SaeConfig } from "../config.ts";
+import type { Parameters } from "../parameter.ts";
+import type { SparseActs } from "../sparse-acts.ts";
+import type { WeightValues } from "../weight-values.ts";
+
+/** What a piece of graph may use. */
+export interface Pieces {
+  /** The SAE's input, normalised and less b_dec where the SAE does so. `[tokens, d_in]` */
+  readonly x: Value;
+  readonly weights: WeightValues;
+  readonly config: SaeConfig;
+}
+
+/** How an architecture gets from x to activations. */
+export type Encoding =
+  /** Activations of all latents, none negative. `[tokens, d_in] -> [tokens, d_sae]` */
+  | { readonly kind: "dense"; acts(pieces: Pieces): Value }
+  /** At most k active latents, strongest first; zeros are inactive. `[tokens, d_in] -> [tokens, k]` twice */
+  | { readonly kind: "selected"; select(pieces: Pieces): { acts: Value; latents: Value } }
+  /** Not one graph: the architecture runs its own. */
+  | { readonly kind: "own"; open(parts: OpenParts): Promise<Encoder> };
+
+/** What an encoder of its own kind is made of. */
+export interface OpenParts {
+  readonly label: string;
+  readonly device: Device;
+  readonly config: SaeConfig;
+  readonly parameters: Parameters;
+}
+
+/** Something that encodes rows. */
+export interface Encoder {
+  /** `[tokens, d_in] ->` all active latents of each row */
+  encode(x: Tensor<"float32">, signal?: AbortSignal): Promise<SparseActs>;
+  release(): Promise<void>;
+}
+
+/** One architecture. */
+export interface Architecture {
+  readonly name: string;
+  /** Parameters and their shapes in our orientation. */
+  parameters(config: SaeConfig): Readonly<Record<string, readonly number[]>>;
+  readonly encoding: Encoding;
+  /** Whether x_hat is scaled back as x was; an output of another width or place is not. */
+  readonly restoresNorm: boolean;
+  /** Whether b_dec is added to the output. */
+  addsBDec(config: SaeConfig): boolean;
+  /**
+   * What reaches the output beside the latents. `raw` is x as it was given; `[tokens, d_in] -> [tokens, d_out]`, added
+   * before the normalisation is undone.
+   */
+  skip?(pieces: Pieces & { readonly raw: Value }): Value;
+}

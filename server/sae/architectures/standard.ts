@@ -1,0 +1,11 @@
+import { relu } from "../../graph/ops/index.ts";
+import type { Architecture } from "./architecture.ts";
+import { linearParameters, preActivations, reconstructs } from "./linear-encoder.ts";
+
+/** ReLU of the pre-activations. Bricken et al. 2023, "Towards Monosemanticity"; sae-lens@6.54 standard_sae.py. */
+export const standard: Architecture = {
+  name: "standard",
+  ...reconstructs,
+  parameters: linearParameters,
+  encoding: { kind: "dense", acts: (pieces) => relu(preActivations(pieces)) },
+};

@@ -1,17 +1,7 @@
 /** The graph of one block under construction: its inputs, its checked weights, and the pieces that families share. */
 import type { Value } from "../graph/graph.ts";
 import { Graph } from "../graph/graph.ts";
-import {
-  add,
-  gelu,
-  gemm,
-  layerNorm,
-  mul,
-  relu,
-  rmsNorm,
-  silu,
-  weight,
-} from "../graph/ops/index.ts";
+import { add, gelu, gemm, layerNorm, mul, relu, rmsNorm, silu } from "../graph/ops/index.ts";
 import { unreachable } from "../base/errors.ts";
 import { sizeOf, type StoredTensor, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ActivationName, LmConfig } from "./config.ts";
@@ -74,7 +64,7 @@ export class BlockBuilder {
   weight(name: string, dims: readonly number[]): Value {
     this.#names.push(name);
     this.#parameters += sizeOf(dims);
-    return weight(this.graph, name, this.#source(name, dims));
+    return this.graph.weight(name, this.#source(name, dims));
   }
 
   /** x · W + b. `[tokens, d_in] -> [tokens, d_out]` */

@@ -81,11 +81,12 @@ export class Blocks {
     const loaded = [...this.#loaded.values()];
     this.#loaded.clear();
     for (const block of loaded) await (await block).session.release();
-    this.#device.ledger.release(this.#ledgerLine);
+    this.#device.ledger.release(this.ledgerLine);
   }
 
-  get #ledgerLine(): string {
-    return `${this.#model}: loaded blocks`;
+  /** The blocks' line in the plan of memory. */
+  get ledgerLine(): string {
+    return `${this.#model}: blocks`;
   }
 
   async #load(layer: number): Promise<LoadedBlock> {
@@ -109,11 +110,11 @@ export class Blocks {
       return source;
     });
     const bytes = builder.parameters * 4;
-    this.#device.ledger.require([{ what: this.#ledgerLine, bytes: this.#bytes + bytes }]);
+    this.#device.ledger.require([{ what: this.ledgerLine, bytes: this.#bytes + bytes }]);
     const label = `${this.#model} block ${layer}`;
     const session = await this.#device.load(builder.graph, { label });
     this.#bytes += bytes;
-    this.#device.ledger.plan(this.#ledgerLine, this.#bytes);
+    this.#device.ledger.plan(this.ledgerLine, this.#bytes);
     return { session, outputOf, unproved: builder.weightNames };
   }
 

@@ -5,7 +5,10 @@ import { type RotaryConfig, rotaryTables } from "./rotary.ts";
 
 /** Rotary tables of one model, computed once for as many positions as were ever asked. */
 export class RotaryCache {
-  readonly #tables = new Map<RotaryConfig, { cos: Float32Array; sin: Float32Array; positions: number }>();
+  readonly #tables = new Map<
+    RotaryConfig,
+    { cos: Float32Array; sin: Float32Array; positions: number }
+  >();
 
   /** cos and sin of positions [from, to), `[tokens, dims]`. */
   feeds(config: RotaryConfig, from: number, to: number): { cos: Tensor; sin: Tensor } {
@@ -17,7 +20,11 @@ export class RotaryCache {
     }
     const { dims } = config;
     const view = (data: Float32Array): Tensor =>
-      tensor("float32", [to - from, dims], data.subarray(from * dims, to * dims) as Float32Array<ArrayBuffer>);
+      tensor(
+        "float32",
+        [to - from, dims],
+        data.subarray(from * dims, to * dims) as Float32Array<ArrayBuffer>,
+      );
     return { cos: view(table.cos), sin: view(table.sin) };
   }
 }

@@ -28,6 +28,12 @@ export class Rows {
     this.#end = Math.max(this.start, Math.min(this.#end, end));
   }
 
+  /** Gives the memory back. */
+  free(): void {
+    this.#end = this.start;
+    this.#data = new Float32Array(0);
+  }
+
   /** Adds whole rows at the end. Grows by half as much again, so that typing does not copy the cache at every key. */
   append(rows: Float32Array): void {
     assert(rows.length % this.width === 0, `${rows.length} elements are no rows of ${this.width}`);

@@ -88,10 +88,15 @@ function gemma2Block(b: BlockBuilder, resid: Value, layer: number, bias: boolean
     return { ...values, attn_out_raw: b.linear(flattenHeads(b, values.z), out) };
   };
   const mlp = (x: Value) => gatedMlp(b, x, `${at}.mlp`);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: gemmaNorm(`${at}.input_layernorm`),
-    afterAttention: gemmaNorm(`${at}.post_attention_layernorm`),
-    beforeMlp: gemmaNorm(`${at}.pre_feedforward_layernorm`),
-    afterMlp: gemmaNorm(`${at}.post_feedforward_layernorm`),
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: gemmaNorm(`${at}.input_layernorm`),
+      afterAttention: gemmaNorm(`${at}.post_attention_layernorm`),
+      beforeMlp: gemmaNorm(`${at}.pre_feedforward_layernorm`),
+      afterMlp: gemmaNorm(`${at}.post_feedforward_layernorm`),
+    },
+  );
 }

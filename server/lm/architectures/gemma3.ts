@@ -32,7 +32,10 @@ export const gemma3: Family = {
 };
 
 function readLayers(reader: ConfigReader, n_layers: number, d_head: number): LayerConfig[] {
-  const pattern = reader.number("sliding_window_pattern", reader.number("_sliding_window_pattern", 6));
+  const pattern = reader.number(
+    "sliding_window_pattern",
+    reader.number("_sliding_window_pattern", 6),
+  );
   const windows = readWindows(reader, n_layers, (layer) => (layer + 1) % pattern !== 0);
   const { sliding, full } = readRotaries(reader, d_head);
   const attentionScale = reader.number("query_pre_attn_scalar", 256) ** -0.5;
@@ -83,10 +86,15 @@ function gemma3Block(b: BlockBuilder, resid: Value, layer: number, bias: boolean
     return { ...values, attn_out_raw: b.linear(flattenHeads(b, values.z), out) };
   };
   const mlp = (x: Value) => gatedMlp(b, x, `${at}.mlp`);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: gemmaNorm(`${at}.input_layernorm`),
-    afterAttention: gemmaNorm(`${at}.post_attention_layernorm`),
-    beforeMlp: gemmaNorm(`${at}.pre_feedforward_layernorm`),
-    afterMlp: gemmaNorm(`${at}.post_feedforward_layernorm`),
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: gemmaNorm(`${at}.input_layernorm`),
+      afterAttention: gemmaNorm(`${at}.post_attention_layernorm`),
+      beforeMlp: gemmaNorm(`${at}.pre_feedforward_layernorm`),
+      afterMlp: gemmaNorm(`${at}.post_feedforward_layernorm`),
+    },
+  );
 }

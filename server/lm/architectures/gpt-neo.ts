@@ -66,9 +66,7 @@ function readLayers(reader: ConfigReader, n_layers: number): LayerConfig[] {
 
 function expandTypes(reader: ConfigReader): string[] {
   const types = (reader.raw("attention_types") ?? []) as [string[], number][];
-  return types.flatMap(([kinds, repeats]) =>
-    Array.from({ length: repeats }, () => kinds).flat(),
-  );
+  return types.flatMap(([kinds, repeats]) => Array.from({ length: repeats }, () => kinds).flat());
 }
 
 function gptNeoBlock(b: BlockBuilder, resid: Value, layer: number): BlockValues {
@@ -80,10 +78,14 @@ function gptNeoBlock(b: BlockBuilder, resid: Value, layer: number): BlockValues 
     const out = { name: `${at}.attn.attention.out_proj`, d_in: d_model, d_out: d_model };
     return { ...values, attn_out_raw: b.linear(flattenHeads(b, values.z), { ...out, bias: true }) };
   };
-  const mlp = (x: Value) =>
-    plainMlp(b, x, { input: `${at}.mlp.c_fc`, output: `${at}.mlp.c_proj` });
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: { name: `${at}.ln_1`, kind: "layer" },
-    beforeMlp: { name: `${at}.ln_2`, kind: "layer" },
-  });
+  const mlp = (x: Value) => plainMlp(b, x, { input: `${at}.mlp.c_fc`, output: `${at}.mlp.c_proj` });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: { name: `${at}.ln_1`, kind: "layer" },
+      beforeMlp: { name: `${at}.ln_2`, kind: "layer" },
+    },
+  );
 }

@@ -40,8 +40,7 @@ function readConfig(reader: ConfigReader): LmConfig {
   const n_layers = reader.count("num_hidden_layers");
   const d_head = d_model / n_heads;
   const scaling = reader.maybeObject("rope_parameters") ?? reader.maybeObject("rope_scaling");
-  const share =
-    scaling?.maybeNumber("partial_rotary_factor") ?? reader.number("rotary_pct", 0.25);
+  const share = scaling?.maybeNumber("partial_rotary_factor") ?? reader.number("rotary_pct", 0.25);
   const theta = scaling?.maybeNumber("rope_theta") ?? reader.number("rotary_emb_base", 10_000);
   const rotary = readRotary({
     dims: Math.floor(d_head * share),
@@ -84,10 +83,15 @@ function gptNeoxBlock(
   const mlp = (x: Value) =>
     plainMlp(b, x, { input: `${at}.mlp.dense_h_to_4h`, output: `${at}.mlp.dense_4h_to_h` });
   const block = parallel ? parallelBlock : sequentialBlock;
-  return block(b, resid, { attention, mlp }, {
-    beforeAttention: { name: `${at}.input_layernorm`, kind: "layer" },
-    beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "layer" },
-  });
+  return block(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: { name: `${at}.input_layernorm`, kind: "layer" },
+      beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "layer" },
+    },
+  );
 }
 
 /** `[tokens, n_heads * 3 * d_head]`, query, key and value side by side within each head, as heads. */

@@ -70,8 +70,13 @@ function gpt2Block(b: BlockBuilder, resid: Value, layer: number): BlockValues {
   };
   const names = { input: `${at}.mlp.c_fc`, output: `${at}.mlp.c_proj`, layout: "in-out" } as const;
   const mlp = (x: Value) => plainMlp(b, x, names);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: { name: `${at}.ln_1`, kind: "layer" },
-    beforeMlp: { name: `${at}.ln_2`, kind: "layer" },
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: { name: `${at}.ln_1`, kind: "layer" },
+      beforeMlp: { name: `${at}.ln_2`, kind: "layer" },
+    },
+  );
 }

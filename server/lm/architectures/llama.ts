@@ -60,8 +60,13 @@ export function llamaBlock(
     return { ...values, attn_out_raw };
   };
   const mlp = (x: Value) => gatedMlp(b, x, `${at}.mlp`, biases.mlp);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: { name: `${at}.input_layernorm`, kind: "rms" },
-    beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "rms" },
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: { name: `${at}.input_layernorm`, kind: "rms" },
+      beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "rms" },
+    },
+  );
 }

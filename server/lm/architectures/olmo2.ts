@@ -41,8 +41,13 @@ function olmo2Block(b: BlockBuilder, resid: Value, layer: number, bias: boolean)
     return { ...values, attn_out_raw: b.linear(flattenHeads(b, values.z), out) };
   };
   const mlp = (x: Value) => gatedMlp(b, x, `${at}.mlp`);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    afterAttention: { name: `${at}.post_attention_layernorm`, kind: "rms" },
-    afterMlp: { name: `${at}.post_feedforward_layernorm`, kind: "rms" },
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      afterAttention: { name: `${at}.post_attention_layernorm`, kind: "rms" },
+      afterMlp: { name: `${at}.post_feedforward_layernorm`, kind: "rms" },
+    },
+  );
 }

@@ -54,8 +54,13 @@ function qwen3Block(b: BlockBuilder, resid: Value, layer: number, bias: boolean)
     return { ...values, attn_out_raw: b.linear(flattenHeads(b, values.z), out) };
   };
   const mlp = (x: Value) => gatedMlp(b, x, `${at}.mlp`);
-  return sequentialBlock(b, resid, { attention, mlp }, {
-    beforeAttention: { name: `${at}.input_layernorm`, kind: "rms" },
-    beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "rms" },
-  });
+  return sequentialBlock(
+    b,
+    resid,
+    { attention, mlp },
+    {
+      beforeAttention: { name: `${at}.input_layernorm`, kind: "rms" },
+      beforeMlp: { name: `${at}.post_attention_layernorm`, kind: "rms" },
+    },
+  );
 }

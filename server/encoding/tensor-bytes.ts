@@ -30,7 +30,7 @@ assert(
 export function elementsOf<D extends DType>(dtype: D, bytes: Uint8Array): DataOf[D] {
   const width = bytesPerElement[dtype];
   assert(bytes.length % width === 0, `${bytes.length} bytes are no whole number of ${dtype}`);
-  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+  const aligned = isAligned(dtype, bytes) ? bytes : new Uint8Array(bytes);
   return new arrays[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.length / width);
 }
 
@@ -41,6 +41,25 @@ export function tensorFromBytes<D extends DType>(
   bytes: Uint8Array,
 ): Tensor<D> {
   return tensor(dtype, dims, elementsOf(dtype, bytes));
+}
+
+/** A tensor read from a file of several. */
+export interface FileTensor extends Tensor {
+  /**
+   * Where the file has these elements as they are, row by row and not compressed, in bytes from its start; absent if
+   * it has not. So large tensors can be read by offset instead of being kept.
+   */
+  readonly at?: number;
+}
+
+/** Offset of `part` in `file` if it is a view of it. */
+export function offsetIn(file: Uint8Array, part: Uint8Array): number | undefined {
+  return part.buffer === file.buffer ? part.byteOffset - file.byteOffset : undefined;
+}
+
+/** True if elements of this width can be a view of the bytes; else `elementsOf` copies them. */
+export function isAligned(dtype: DType, bytes: Uint8Array): boolean {
+  return bytes.byteOffset % bytesPerElement[dtype] === 0;
 }
 
 /** The tensor's elements as bytes, without copying. */

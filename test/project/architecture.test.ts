@@ -38,9 +38,9 @@ test.each([
   ["server/main.ts", `import ort from "onnxruntime-node";`],
 ])("a violation planted in %s is found: %s", (file, line) => {
   const text = `${sources.get(file) ?? ""}\n${line}\n`;
-  const { violations } = checkRooms(rooms, new Map([...sources, [file, text]]));
-  expect(violations).not.toEqual([]);
-  expect(violations.every((it) => it.startsWith(file) || it.includes("planted"))).toBe(true);
+  const found = newViolations(rooms, new Map([...sources, [file, text]]));
+  expect(found).not.toEqual([]);
+  expect(found.every((it) => it.startsWith(file))).toBe(true);
 });
 
 test("a row that grants a room below it is found", () => {
@@ -57,8 +57,9 @@ test("a grant that nobody uses is found", () => {
   const idle = rooms.map((room) =>
     room.name === "server/lsp" ? { ...room, packages: [...room.packages, "left-pad"] } : room,
   );
-  const { violations } = checkRooms(idle, sources);
-  expect(violations).toEqual(["server/lsp may import left-pad, but nothing does"]);
+  expect(newViolations(idle, sources)).toEqual([
+    "server/lsp may import left-pad, but nothing does",
+  ]);
 });
 
 test("imports are read in every form, comments are not", () => {
@@ -75,6 +76,15 @@ test("imports are read in every form, comments are not", () => {
   ].join("\n");
   expect(importsOf(text).toSorted()).toEqual(["a", "b", "c", "d", "e", "f"]);
 });
+
+/** What is found now and was not before something was planted. */
+function newViolations(
+  table: Parameters<typeof checkRooms>[0],
+  files: Parameters<typeof checkRooms>[1],
+): string[] {
+  const before = new Set(checkRooms(rooms, sources).violations);
+  return checkRooms(table, files).violations.filter((it) => !before.has(it));
+}
 
 function sourceFiles(folder: string): string[] {
   return readdirSync(join(repoRoot, folder), { recursive: true, encoding: "utf8" })

@@ -24,7 +24,7 @@ import { tensor } from "../tensor/tensor.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
 import { DeviceLock } from "./device-lock.ts";
 import { Loaded, type LoadedSae } from "./loaded.ts";
-import { lmIdOf, modelPath, saeIdOf, saePath } from "./names.ts";
+import { modelPath, saeIdOf, saePath } from "./names.ts";
 import { readPredictions } from "./predictions.ts";
 import { readContext } from "./read-context.ts";
 import { SelfChecks } from "./self-checks.ts";
@@ -68,9 +68,14 @@ export class Engine implements Handlers<ReaderMethods> {
   loadLm({ path }: { path: string }): Promise<LmInfo> {
     return this.#lock.run(async () => {
       const folder = modelPath(path);
-      const id = lmIdOf(folder);
-      const lm = this.loaded.lms.get(id) ?? (await loadLm(folder, this.#device, { id }));
-      this.loaded.lms.set(id, lm);
+      const known = [...this.loaded.lms.values()].find((it) => it.path === folder);
+      const lm = known ?? (await loadLm(folder, this.#device));
+      const other = this.loaded.lms.get(lm.id);
+      if (other && other !== lm) {
+        this.#streams.drop({ lm: lm.id });
+        await other.release();
+      }
+      this.loaded.lms.set(lm.id, lm);
       return lm.info;
     });
   }
@@ -191,7 +196,7 @@ export class Engine implements Handlers<ReaderMethods> {
       async () => {
         const { lm: _, text, ...options } = params;
         const encoded = lm.tokenizer.encode(text).ids;
-        const bos = lm.config.prependBos ? lm.tokenizer.bosId : undefined;
+        const bos = lm.tokenizer.addsBos ? lm.tokenizer.bosId : undefined;
         const prompt = bos === undefined ? encoded : Int32Array.of(bos, ...encoded);
         const ids = await generate(lm, { ...options, ids: prompt, ...(signal ? { signal } : {}) });
         return { ids, text: lm.tokenizer.decode(ids) };

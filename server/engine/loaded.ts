@@ -1,6 +1,6 @@
 /** What is loaded: language models and SAEs by id. */
 import type { HookPoint } from "../lm/hook-points.ts";
-import type { LanguageModel } from "../lm/load.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
 import type { SaeInfo } from "../protocol/reader.ts";
 import type { Sae } from "../sae/sae.ts";
 import { notLoaded } from "./errors.ts";

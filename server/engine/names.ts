@@ -19,15 +19,6 @@ export function saePath(path: string): string {
   return place(path, "SAE", "a folder with its config and weights, or a weights file");
 }
 
-/** A readable id: the Hub's name for a cached snapshot, else the last part of the path that says something. */
-export function lmIdOf(path: string): string {
-  const hub = /models--([^/\\]+?)--([^/\\]+)/.exec(path);
-  if (hub) return `${hub[1]}/${hub[2]}`;
-  const parts = path.split(/[/\\]/).filter(Boolean);
-  const last = (parts.at(-1) ?? path).replace(/\.gguf$/, "");
-  return ["lm", "model"].includes(last) ? [parts.at(-2), last].filter(Boolean).join("/") : last;
-}
-
 /** The shortest trailing path that is unique among the loaded SAEs. */
 export function saeIdOf(path: string, loaded: Loaded): string {
   const others = [...loaded.saes.values()].map((sae) => sae.info.path).filter((it) => it !== path);

@@ -1,5 +1,5 @@
 /** Next-token losses and the most likely next tokens of a context, through the rest of the model. */
-import type { LanguageModel } from "../lm/load.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
 import type { PredictionReading, ReaderMethods } from "../protocol/reader.ts";
 import { tokenizeContext } from "../text/context-tokens.ts";
 import { leadingBos, streamName, windowIds } from "./read-context.ts";

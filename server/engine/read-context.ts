@@ -2,7 +2,7 @@
  * Reads one context: text to tokens, tokens through the language model to each SAE's hook point, and there
  * through the SAE. The one place where the three meet.
  */
-import type { LanguageModel } from "../lm/load.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
 import { type HookPoint, printHookPoint } from "../lm/hook-points.ts";
 import type { AnalyseParams, ContextReading, SaeReading } from "../protocol/reader.ts";
 import { type ContextTokens, tokenFlags } from "../protocol/context.ts";
@@ -122,9 +122,26 @@ async function readSae(
       { id: "this model", width },
     );
   const acts = await sae.encode(x, signal);
-  const x_hat = await sae.decode(acts, x, signal);
+  const x_hat = await sae.decode(acts, input, signal);
+  const drop = whole ? skip : 0;
+  const x = rowsFrom(input, drop);
   const target = hookOut ? rowsFrom(kept.get(printHookPoint(hookOut)), skip) : x;
-  return { acts, squaredError: squaredErrors(target, x_hat), inputNorm: norms(x), target };
+  return {
+    acts: lastRows(acts, drop),
+    squaredError: squaredErrors(target, rowsFrom(x_hat, drop)),
+    inputNorm: norms(x),
+    target,
+  };
+}
+
+/** Sparse rows without the first `drop`. */
+function lastRows(acts: SparseActs, drop: number): SparseActs {
+  const from = acts.offsets[drop] ?? 0;
+  return {
+    offsets: acts.offsets.subarray(drop).map((offset) => offset - from),
+    latents: acts.latents.subarray(from),
+    acts: acts.acts.subarray(from),
+  };
 }
 
 /** What one SAE says about consecutive rows. */

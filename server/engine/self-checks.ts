@@ -5,7 +5,7 @@ import { Cache } from "../files/cache.ts";
 import { hashWeights } from "../files/locations.ts";
 import { exists, readText } from "../files/disk.ts";
 import { printHookPoint } from "../lm/hook-points.ts";
-import type { LanguageModel } from "../lm/load.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
 import { Stream } from "../lm/stream.ts";
 import type { SelfCheck } from "../protocol/reader.ts";
 import { checkMetaSae, checkSae } from "../sae/self-check.ts";

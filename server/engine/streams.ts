@@ -1,7 +1,7 @@
 /**
  * The token sequences whose KV caches and residuals are kept, least recently used out first.
  */
-import type { LanguageModel } from "../lm/load.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
 import { Stream } from "../lm/stream.ts";
 
 /** Streams by name, bounded in bytes. */

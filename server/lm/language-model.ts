@@ -3,7 +3,7 @@
  * (`architectures/`, one file each), names hook points, keeps KV caches and kept residuals per token sequence (`Stream`),
  * and generates. It knows nothing of SAEs, documents or editors. Start reading at `LanguageModel`, then `Stream`.
  */
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import type { Weights } from "../files/weights.ts";
 import type { LmInfo } from "../protocol/reader.ts";
 import type { Device } from "../runtime/device.ts";
@@ -206,5 +206,7 @@ export interface BlockRun {
 function modelId(path: string): string {
   const cached = /models--([^/\\]+)--([^/\\]+)[/\\]snapshots[/\\][^/\\]+[/\\]?$/.exec(path);
   if (cached !== null) return `${cached[1]}/${cached[2]}`;
-  return basename(path).replace(/\.gguf$/, "");
+  const name = basename(path).replace(/\.gguf$/, "");
+  // A folder called "lm" says nothing; the one around it does.
+  return ["lm", "model"].includes(name) ? `${basename(dirname(path))}/${name}` : name;
 }

@@ -3,8 +3,8 @@ import { UserError } from "../../base/errors.ts";
 import { readSafetensors, writeSafetensors } from "../../encoding/safetensors.ts";
 import { readBytes, writeFileAtomic } from "../../files/disk.ts";
 import { type HookPoint, printHookPoint } from "../../lm/hook-points.ts";
+import type { LanguageModel } from "../../lm/language-model.ts";
 import { Stream } from "../../lm/stream.ts";
-import type { SparseActs } from "../../sae/sae.ts";
 import { toFloat32 } from "../../tensor/half.ts";
 import { sizeOf, type Tensor, tensor } from "../../tensor/tensor.ts";
 import type { Engine } from "../engine.ts";
@@ -101,21 +101,15 @@ export async function encodeFile(
     tensors.set("latents", tensor("int32", [found.latents.length], found.latents));
     tensors.set("values", tensor("float32", [found.acts.length], found.acts));
   } else {
-    tensors.set("acts", dense(found, rows, sae.config.d_sae));
+    tensors.set("acts", await sae.encodeDense(x, options.signal));
   }
   writeFileAtomic(options.output, writeSafetensors(tensors));
   return { output: options.output, rows, meanL0: rows === 0 ? 0 : found.latents.length / rows };
 }
 
-function withBos(
-  lm: {
-    tokenizer: { encode(text: string): { ids: Int32Array }; bosId?: number };
-    config: { prependBos: boolean };
-  },
-  text: string,
-): Int32Array {
-  const { ids } = lm.tokenizer.encode(text);
-  const bos = lm.config.prependBos ? lm.tokenizer.bosId : undefined;
+function withBos({ tokenizer }: LanguageModel, text: string): Int32Array {
+  const { ids } = tokenizer.encode(text);
+  const bos = tokenizer.addsBos ? tokenizer.bosId : undefined;
   return bos === undefined ? ids : Int32Array.of(bos, ...ids);
 }
 
@@ -128,12 +122,4 @@ function must(kept: ReadonlyMap<string, Tensor>, name: string): Tensor {
 function flat({ dims, data }: Tensor): Tensor {
   const [nTokens = 0, ...rest] = dims;
   return tensor("float32", [nTokens, sizeOf(rest)], data as Float32Array);
-}
-
-function dense({ offsets, latents, acts }: SparseActs, rows: number, d_sae: number): Tensor {
-  const data = new Float32Array(rows * d_sae);
-  for (let row = 0; row < rows; row++)
-    for (let at = offsets[row] ?? 0; at < (offsets[row + 1] ?? 0); at++)
-      data[row * d_sae + (latents[at] ?? 0)] = acts[at] ?? 0;
-  return tensor("float32", [rows, d_sae], data);
 }

@@ -55,7 +55,7 @@ export class Graph {
   readonly #nodes: Node[] = [];
   readonly #outputs = new Map<string, Value>();
   readonly #weights = new Map<string, { source: Tensor | StoredTensor; value: Value }>();
-  readonly #constants = new Map<string, Value>();
+  readonly #constants = new Map<string | Tensor, Value>();
   readonly #names = new Set<string>();
 
   constructor(name: string) {
@@ -114,20 +114,15 @@ export class Graph {
     return value;
   }
 
-  /** A constant; equal constants are one value. */
+  /** A constant; equal constants of up to a few hundred elements are one value. */
   constant(source: Tensor): Value {
-    const { dtype, dims, data } = source;
-    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    const key = `${dtype}[${dims.join()}]${bytes.toString("latin1")}`;
-    let value = this.#constants.get(key);
-    if (value === undefined) {
-      value = this.#value(
-        this.#fresh("constant"),
-        { dtype, dims },
-        { kind: "constant", tensor: source },
-      );
-      this.#constants.set(key, value);
-    }
+    const key = constantKey(source);
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const { dtype, dims } = source;
+    const origin: Origin = { kind: "constant", tensor: source };
+    const value = this.#value(this.#fresh("constant"), { dtype, dims }, origin);
+    this.#constants.set(key, value);
     return value;
   }
 
@@ -175,6 +170,16 @@ export function neededNodes(graph: Graph): Node[] {
     for (const input of value.origin.node.inputs) if (input) pending.push(input);
   }
   return graph.nodes.filter((node) => needed.has(node));
+}
+
+/** Bytes of a constant up to which its contents are compared. */
+const comparedBytes = 2048;
+
+function constantKey(source: Tensor): string | Tensor {
+  const { dtype, dims, data } = source;
+  if (data.byteLength > comparedBytes) return source;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return `${dtype}[${dims.join()}]${bytes.join()}`;
 }
 
 function isPlain(dtype: StoredTensor["dtype"]): dtype is DType {

@@ -73,18 +73,25 @@ export class Session {
       throw new Error(`${this.label}: ${text}`);
     };
     for (const name of Object.keys(feeds)) if (!this.#inputs.has(name)) fail(`no input ${name}`);
+    for (const [name, { dims }] of this.#inputs) {
+      dims.forEach((dim, i) => {
+        const size = feeds[name]?.dims[i];
+        const isName = typeof dim === "string" && /^\w+$/.test(dim);
+        if (isName && size !== undefined && !sizes.has(dim)) sizes.set(dim, size);
+      });
+    }
     for (const [name, { dtype, dims }] of this.#inputs) {
       const feed = feeds[name] ?? fail(`input ${name} is not fed`);
       const found = `input ${name}: found ${feed.dtype}${printDims(feed.dims)}`;
       const wanted = `${dtype}${printDims(dims)}`;
-      if (feed.dtype !== dtype || feed.dims.length !== dims.length)
+      if (feed.dtype !== dtype || feed.dims.length !== dims.length) {
         fail(`${found}, expected ${wanted}`);
+      }
       dims.forEach((dim, i) => {
-        const size = feed.dims[i]!;
-        if (typeof dim === "string" && /^\w+$/.test(dim) && !sizes.has(dim)) sizes.set(dim, size);
         const expected = evaluateDim(dim, sizes);
-        if (expected !== undefined && expected !== size) {
-          fail(`${found}, expected ${wanted} where ${dim} is ${expected}`);
+        if (expected !== undefined && expected !== feed.dims[i]) {
+          const where = typeof dim === "string" ? ` where ${dim} is ${expected}` : "";
+          fail(`${found}, expected ${wanted}${where}`);
         }
       });
     }

@@ -7,7 +7,7 @@ import { widthMismatch } from "./errors.ts";
 export function checkAgainstModel(config: SaeConfig, id: string, lm: LanguageModel): void {
   if (config.metaOf) return;
   const width = lm.hookWidth(lm.hook(config.hook));
-  if (width !== config.d_in)
+  if (width !== undefined && width !== config.d_in)
     throw widthMismatch({ id, d_in: config.d_in, hook: config.hook }, { id: lm.info.id, width });
   if (config.hookOut) lm.hook(config.hookOut);
 }

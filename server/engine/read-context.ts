@@ -114,14 +114,14 @@ async function readSae(
   skip: number,
   signal?: AbortSignal,
 ): Promise<RowsReading> {
-  const x = rowsFrom(kept.get(printHookPoint(hook)), skip);
-  const width = x.dims[1] ?? 0;
-  if (width !== sae.config.d_in)
-    throw widthMismatch(
-      { id, d_in: sae.config.d_in, hook: info.hook },
-      { id: "this model", width },
-    );
-  const acts = await sae.encode(x, signal);
+  // An SAE that attends over positions must see the whole sequence; the others only what is read.
+  const whole = sae.config.wholeSequences === true;
+  const input = rowsFrom(kept.get(printHookPoint(hook)), whole ? 0 : skip);
+  const width = input.dims[1] ?? 0;
+  const { d_in } = sae.config;
+  if (width !== d_in)
+    throw widthMismatch({ id, d_in, hook: info.hook }, { id: "this model", width });
+  const acts = await sae.encode(input, signal);
   const x_hat = await sae.decode(acts, input, signal);
   const drop = whole ? skip : 0;
   const x = rowsFrom(input, drop);

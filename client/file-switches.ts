@@ -1,4 +1,7 @@
-/** Files that the user switched on or off by hand; remembered for the workspace and told to every new server. */
+/**
+ * Files that the user switched on or off by hand; remembered for the workspace and told to the
+ * server with the document.
+ */
 import * as vscode from "vscode";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -13,8 +16,12 @@ export class FileSwitches implements vscode.Disposable {
   constructor(memory: vscode.Memento, server: ServerConnection, log: vscode.LogOutputChannel) {
     this.#memory = memory;
     this.#server = server;
-    this.#subscription = server.onRunning((running) => {
-      if (running) this.#sendAll().catch((error: unknown) => log.error(String(error)));
+    this.#subscription = server.onOpened(({ uri }) => {
+      const on = this.get(uri.toString());
+      if (on === undefined) return;
+      server
+        .call("switchFile", { uri: uri.toString(), on })
+        .catch((error: unknown) => log.error(`switch of ${uri.toString()}: ${String(error)}`));
     });
   }
 
@@ -35,11 +42,5 @@ export class FileSwitches implements vscode.Disposable {
 
   #all(): Readonly<Record<string, boolean>> {
     return this.#memory.get<Record<string, boolean>>(key, {});
-  }
-
-  async #sendAll(): Promise<void> {
-    for (const [uri, on] of Object.entries(this.#all())) {
-      await this.#server.call("switchFile", { uri, on });
-    }
   }
 }

@@ -44,6 +44,7 @@ export class ServerConnection implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<ChangedParams>();
   readonly #running = new vscode.EventEmitter<boolean>();
   readonly #subscriptions: vscode.Disposable[];
+  readonly #opened = new vscode.EventEmitter<vscode.TextDocument>();
   #started: Promise<void> | undefined;
   #progressTokens = 0;
 
@@ -51,15 +52,18 @@ export class ServerConnection implements vscode.Disposable {
   readonly onChanged = this.#changed.event;
   /** The server began (true) or ceased (false) to answer. */
   readonly onRunning = this.#running.event;
+  /** The server was given a document, now or again after a restart. */
+  readonly onOpened = this.#opened.event;
 
   constructor(context: vscode.ExtensionContext, log: vscode.LogOutputChannel) {
+    const opened = this.#opened;
     const module = context.asAbsolutePath("dist/main.js");
     const server = { module, transport: TransportKind.ipc };
     this.#client = new LanguageClient(
       "latentWorkbench",
       "Latent Workbench",
       { run: server, debug: server },
-      clientOptions(context, log),
+      clientOptions(context, log, (document) => opened.fire(document)),
     );
     this.#client.onNotification("latentWorkbench/changed", (params: ChangedParams) =>
       this.#changed.fire(params),
@@ -67,13 +71,14 @@ export class ServerConnection implements vscode.Disposable {
     this.#subscriptions = [
       this.#changed,
       this.#running,
+      this.#opened,
       this.#client.onDidChangeState(({ newState }) =>
         this.#running.fire(newState === State.Running),
       ),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("latentWorkbench")) this.#sendSettings();
       }),
-      vscode.workspace.onDidGrantWorkspaceTrust(() => this.#sendSettings()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#restart()),
     ];
   }
 
@@ -124,6 +129,11 @@ export class ServerConnection implements vscode.Disposable {
     if (this.#client.needsStop()) await this.#client.stop();
   }
 
+  /** Trust decides what the server may load at all; a fresh one has nothing of the restricted time. */
+  async #restart(): Promise<void> {
+    if (this.#client.isRunning()) await this.#client.restart();
+  }
+
   #listenToProgress(
     onProgress: CallOptions["onProgress"],
   ): { request: { workDoneToken: string }; subscription: vscode.Disposable } | undefined {
@@ -155,6 +165,7 @@ function currentSettings(): { latentWorkbench: unknown; trusted: boolean } {
 function clientOptions(
   context: vscode.ExtensionContext,
   log: vscode.LogOutputChannel,
+  onOpened: (document: vscode.TextDocument) => void,
 ): LanguageClientOptions {
   const restarts = new RestartPolicy();
   return {
@@ -170,6 +181,12 @@ function clientOptions(
     textSynchronization: { delayOpenNotifications: true },
     synchronize: {
       fileEvents: vscode.workspace.createFileSystemWatcher("**/latents.jsonc"),
+    },
+    middleware: {
+      didOpen: async (document, next) => {
+        await next(document);
+        onOpened(document);
+      },
     },
     markdown: { isTrusted: { enabledCommands: linkedCommands }, supportHtml: false },
     errorHandler: {

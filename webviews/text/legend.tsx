@@ -11,7 +11,7 @@ export function Legend({ state }: { model: TextModel; state: TextState }): JSX.E
     ? "No latent of this SAE is pinned. Select a token and pin one of its latents."
     : heatModeText(mode).meaning;
   return (
-    <div class="legend">
+    <section class="legend" aria-label="Legend">
       {scale && !nothingPinned && (
         <span
           class="scale"
@@ -28,6 +28,6 @@ export function Legend({ state }: { model: TextModel; state: TextState }): JSX.E
         </span>
       )}
       <span class="meaning">{text}</span>
-    </div>
+    </section>
   );
 }

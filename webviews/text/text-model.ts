@@ -37,6 +37,7 @@ export interface TextState {
   readonly name: string;
   readonly overview?: TextOverview;
   readonly context: number;
+  readonly tokens: number;
   readonly mode: HeatMode;
   readonly sae?: string | undefined;
   readonly selected?: number | undefined;
@@ -81,6 +82,7 @@ export class TextModel {
       uri: remembered?.uri ?? "",
       name: "",
       context: remembered?.context ?? 0,
+      tokens: 0,
       mode: remembered?.mode ?? "activation",
       sae: remembered?.sae,
       selected: remembered?.index,
@@ -94,9 +96,9 @@ export class TextModel {
     return this.#state;
   }
 
-  /** Number of tokens of the context that is shown. */
+  /** Number of tokens of the context that is shown; of its last reading while a new one is under way. */
   get tokens(): number {
-    return this.#state.overview?.contexts[this.#state.context]?.tokens ?? 0;
+    return this.#state.tokens;
   }
 
   /** Learns the document from the host and reads it. */
@@ -119,19 +121,29 @@ export class TextModel {
       this.#host.call("overview", { uri: this.#state.uri }, signal),
     );
     if (!overview) return;
-    const { context, sae, selected } = this.#state;
+    const { sae, selected } = this.#state;
     const known = overview.saes.some(({ id }) => id === sae);
-    const inside = context < overview.contexts.length ? context : 0;
-    const tokens = overview.contexts[inside]?.tokens ?? 0;
-    const clamped = selected === undefined ? undefined : Math.min(selected, tokens - 1);
+    const context = this.#state.context < overview.contexts.length ? this.#state.context : 0;
+    const same = context === this.#state.context;
+    const read = overview.contexts[context]?.tokens ?? 0;
+    const waits = read === 0 && same && overview.state === "working";
+    const tokens = waits ? this.#state.tokens : read;
     this.#set({
-      overview,
-      context: inside,
-      sae: known ? sae : overview.saes[0]?.id,
-      selected: inside === context && clamped !== -1 ? clamped : undefined,
+      overview: waits && overview.saes.length === 0 ? this.#kept(overview) : overview,
+      context,
+      tokens,
+      sae: known ? sae : (overview.saes[0]?.id ?? sae),
+      selected:
+        same && selected !== undefined && tokens > 0 ? Math.min(selected, tokens - 1) : selected,
       problem: undefined,
     });
-    if (overview.state !== "off") this.#reread();
+    if (overview.state !== "off" && !waits) this.#reread();
+  }
+
+  /** Models are loaded again after a restart; what was known of them stands until then. */
+  #kept(overview: TextOverview): TextOverview {
+    const { lm, saes = [], device } = this.#state.overview ?? {};
+    return { ...overview, saes, ...(lm ? { lm } : {}), ...(device ? { device } : {}) };
   }
 
   /** The blocks [from, to) are in view. */
@@ -217,7 +229,9 @@ export class TextModel {
   }
 
   #setContext(context: number, selected: number | undefined): void {
-    this.#set({ context, selected, blocks: new Map(), card: undefined, predictions: undefined });
+    const tokens = this.#state.overview?.contexts[context]?.tokens ?? 0;
+    const nothing = { blocks: new Map(), card: undefined, predictions: undefined };
+    this.#set({ context, tokens, selected, ...nothing });
   }
 
   /** Invalidates what is shown; it stays on the page until the new answers come. */

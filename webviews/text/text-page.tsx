@@ -13,16 +13,7 @@ export function TextPage({ model, state }: { model: TextModel; state: TextState 
   return (
     <div class="page">
       <Toolbar model={model} state={state} />
-      {state.problem && (
-        <p class="problem" role="alert">
-          {state.problem}
-        </p>
-      )}
-      {overview?.problems.map((problem) => (
-        <p class="problem" key={problem}>
-          {problem}
-        </p>
-      ))}
+      <Problems state={state} />
       {hasTokens ? (
         <>
           <Legend model={model} state={state} />
@@ -38,5 +29,19 @@ export function TextPage({ model, state }: { model: TextModel; state: TextState 
         {overview?.state === "working" ? "Reading the text" : ""}
       </div>
     </div>
+  );
+}
+
+function Problems({ state }: { state: TextState }): JSX.Element | null {
+  const problems = [state.problem, ...(state.overview?.problems ?? [])].filter((it) => it);
+  if (problems.length === 0) return null;
+  return (
+    <section class="problems" aria-label="Problems">
+      {[...new Set(problems)].map((problem) => (
+        <p class="problem" role="alert" key={problem}>
+          {problem}
+        </p>
+      ))}
+    </section>
   );
 }

@@ -85,6 +85,7 @@ function Latents(props: { model: TextModel; state: TextState; card: TokenCard })
           <th scope="col">Pin</th>
           <th scope="col">Latent</th>
           <th scope="col">Activation</th>
+          <th scope="col">Share of the largest seen</th>
           <th scope="col">Label</th>
         </tr>
       </thead>
@@ -116,10 +117,10 @@ function LatentRow(props: { latent: CardLatent; pinned: boolean; onPin: () => vo
           onClick={props.onPin}
         />
       </td>
-      <td class="number">{latent.latent}</td>
+      <td class="number">#{latent.latent}</td>
+      <td class="number">{figure(latent.activation)}</td>
       <td class="activation" title={`${figure(share * 100)} % of the largest seen`}>
         <span class="bar" style={{ width: `${share * 100}%` }} />
-        <span class="figure">{figure(latent.activation)}</span>
       </td>
       <td class="label">
         <LabelOf latent={latent} />
@@ -128,8 +129,9 @@ function LatentRow(props: { latent: CardLatent; pinned: boolean; onPin: () => vo
           <ul class="meta" aria-label="Meta-latents">
             {latent.metaLatents.map((meta) => (
               <li key={meta.latent}>
-                <span class="number">{meta.latent}</span> {figure(meta.activation)}{" "}
-                {meta.label && visibleText(meta.label)}
+                <span class="number">#{meta.latent}</span>{" "}
+                {meta.label && `${visibleText(meta.label)} · `}
+                {figure(meta.activation)}
               </li>
             ))}
           </ul>

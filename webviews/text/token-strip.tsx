@@ -23,20 +23,28 @@ interface StripProps {
   readonly state: TextState;
 }
 
+/** Heights (px) of the blocks that were drawn, and what the others are taken for. */
+interface Heights {
+  readonly measured: Map<number, number>;
+  estimate: number | undefined;
+}
+
 /** Height (px) of a block that nobody has drawn yet. */
 const unknownHeight = 160;
 
 /** The strip in its scrolling pane. */
 export function TokenStrip({ model, state }: StripProps): JSX.Element {
   const pane = useRef<HTMLDivElement>(null);
-  const heights = useRef(new Map<number, number>());
+  const heights = useRef<Heights>({ measured: new Map(), estimate: undefined });
   const wantsFocus = useRef(false);
+  // The token to bring into view; tried again until its block has been read and drawn.
+  const goal = useRef<number | undefined>(undefined);
   const [view, setView] = useState({ top: 0, height: 600, width: 0 });
   const { tokens } = model;
   const sized = {
     count: blockCount(tokens),
-    measured: heights.current,
-    estimate: estimateHeight(heights.current, unknownHeight),
+    measured: heights.current.measured,
+    estimate: heights.current.estimate ?? unknownHeight,
   };
   const shown = stripWindow(sized, view.top, view.height);
 
@@ -44,14 +52,14 @@ export function TokenStrip({ model, state }: StripProps): JSX.Element {
   useEffect(() => watchPane(pane.current, heights.current, setView), []);
   useLayoutEffect(() => measureBlocks(pane.current, heights.current));
   useLayoutEffect(() => {
-    const { selected } = state;
-    if (pane.current && selected !== undefined)
-      bringIntoView(pane.current, selected, blockTop(sized, Math.floor(selected / blockSize)));
-  }, [
-    state.selected,
-    state.context,
-    state.blocks.has(Math.floor((state.selected ?? 0) / blockSize)),
-  ]);
+    goal.current = state.selected;
+  }, [state.selected, state.context]);
+  useLayoutEffect(() => {
+    const { current: index } = goal;
+    if (!pane.current || index === undefined) return;
+    const top = blockTop(sized, Math.floor(index / blockSize));
+    if (bringIntoView(pane.current, index, top)) goal.current = undefined;
+  });
   useLayoutEffect(() => {
     if (!wantsFocus.current || !pane.current) return;
     const element = tokenElement(pane.current, state.selected);
@@ -73,7 +81,15 @@ export function TokenStrip({ model, state }: StripProps): JSX.Element {
     if (element) void model.choose(Number(element.dataset["index"]));
   };
   return (
-    <div class="strip-pane" ref={pane} onKeyDown={onKeyDown} onClick={onClick}>
+    <div
+      class="strip-pane"
+      ref={pane}
+      onKeyDown={onKeyDown}
+      onClick={onClick}
+      onWheel={() => {
+        goal.current = undefined;
+      }}
+    >
       <div role="listbox" aria-label={`${tokens} tokens`} class="strip" tabIndex={-1}>
         <div style={{ height: `${shown.before}px` }} />
         <Blocks model={model} state={state} shown={shown} estimate={sized.estimate} />
@@ -160,13 +176,16 @@ function Token(props: {
 /** Follows scrolling and resizing; a new width makes all measured heights wrong. */
 function watchPane(
   pane: HTMLElement | null,
-  heights: Map<number, number>,
+  heights: Heights,
   setView: (view: { top: number; height: number; width: number }) => void,
 ): () => void {
   if (!pane) return () => {};
   let width = pane.clientWidth;
   const update = (): void => {
-    if (pane.clientWidth !== width) heights.clear();
+    if (pane.clientWidth !== width) {
+      heights.measured.clear();
+      heights.estimate = undefined;
+    }
     width = pane.clientWidth;
     setView({ top: pane.scrollTop, height: pane.clientHeight, width });
   };
@@ -180,17 +199,23 @@ function watchPane(
   };
 }
 
-function measureBlocks(pane: HTMLElement | null, heights: Map<number, number>): void {
+function measureBlocks(pane: HTMLElement | null, heights: Heights): void {
   for (const element of pane?.querySelectorAll<HTMLElement>("[data-block]") ?? []) {
     if (element.querySelector(".unread")) continue;
-    heights.set(Number(element.dataset["block"]), element.getBoundingClientRect().height);
+    const { height } = element.getBoundingClientRect();
+    heights.measured.set(Number(element.dataset["block"]), height);
   }
+  // Kept until the width changes: space that changed while someone scrolls would move the text away.
+  if (heights.measured.size > 0)
+    heights.estimate ??= estimateHeight(heights.measured, unknownHeight);
 }
 
-function bringIntoView(pane: HTMLElement, index: number, top: number): void {
+/** False where the token is not drawn yet; its block's place is scrolled to instead. */
+function bringIntoView(pane: HTMLElement, index: number, top: number): boolean {
   const element = tokenElement(pane, index);
   if (element) element.scrollIntoView({ block: "nearest" });
   else pane.scrollTop = top;
+  return element !== null;
 }
 
 function tokenElement(pane: HTMLElement, index: number | undefined): HTMLElement | null {

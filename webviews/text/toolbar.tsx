@@ -11,6 +11,7 @@ export function Toolbar({ model, state }: { model: TextModel; state: TextState }
   const sae = saes.find(({ id }) => id === state.sae);
   return (
     <header class="toolbar">
+      <h1 class="sr-only">Tokens of {state.name || "the document"}</h1>
       <div class="choices">
         {contexts.length > 1 && (
           <Choice

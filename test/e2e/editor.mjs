@@ -1,0 +1,109 @@
+// What a person does in the workbench: read a line, hover a word, open the palette, look into a page.
+import assert from "node:assert/strict";
+
+/** Waits until an editor shows a text. */
+export async function waitForText(page, text) {
+  await page
+    .locator(".editor-instance .view-line", { hasText: text })
+    .first()
+    .waitFor({ timeout: 60_000 });
+}
+
+/** The middle of the first (or nth) visible occurrence of a word in the editor. */
+export async function wordAt(page, word, nth = 0) {
+  const found = await page.evaluate(
+    ([text, skip]) => {
+      const lines = [...document.querySelectorAll(".editor-instance .view-lines .view-line")];
+      lines.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
+      let left = skip;
+      for (const line of lines) {
+        const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+        for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+          // The editor draws blanks as no-break spaces.
+          const shown = node.data.replaceAll("\u00a0", " ");
+          for (let at = shown.indexOf(text); at >= 0; at = shown.indexOf(text, at + 1)) {
+            if (left-- > 0) continue;
+            const range = document.createRange();
+            range.setStart(node, at);
+            range.setEnd(node, at + text.length);
+            const { x, y, width, height } = range.getBoundingClientRect();
+            return { x: x + width / 2, y: y + height / 2 };
+          }
+        }
+      }
+      return null;
+    },
+    [word, nth],
+  );
+  assert.ok(found, `the editor shows no ${JSON.stringify(word)}`);
+  return found;
+}
+
+/** Hovers a word until a hover with `expected` in it shows; returns its text with plain blanks. */
+export async function hover(page, word, expected, { nth = 0, timeout = 30_000 } = {}) {
+  const { x, y } = await wordAt(page, word, nth);
+  const shown = page.locator(".monaco-hover:not(.hidden)").filter({ hasText: expected }).first();
+  const end = Date.now() + timeout;
+  while (Date.now() < end) {
+    // Leave first: a hover that shows something else, such as "Loading…", would stay.
+    await page.mouse.move(x, y + 250);
+    await page.mouse.move(x - 3, y);
+    await page.mouse.move(x, y);
+    try {
+      await shown.waitFor({ timeout: 1500 });
+      return (await shown.innerText()).replaceAll("\u00a0", " ");
+    } catch {
+      // The provider may not be there yet.
+    }
+  }
+  const seen = await page.locator(".monaco-hover:not(.hidden)").allInnerTexts();
+  throw new Error(`no hover on ${word} with ${expected}; hovers: ${JSON.stringify(seen)}`);
+}
+
+/** Runs a command by its title from the palette. */
+export async function runCommand(page, title) {
+  await page.keyboard.press("F1");
+  const input = page.locator(".quick-input-widget:visible input.input");
+  await input.waitFor();
+  await input.fill(`>${title}`);
+  const row = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+  await row.waitFor();
+  await page.keyboard.press("Enter");
+}
+
+/** Chooses a row of the list that a command shows. */
+export async function chooseRow(page, text) {
+  const row = page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first();
+  await row.waitFor();
+  await row.click();
+}
+
+/** The document inside a webview that holds `selector`: page > outer frame > the extension's own. */
+export async function webviewFrame(page, selector, timeout = 30_000) {
+  const end = Date.now() + timeout;
+  while (Date.now() < end) {
+    for (const frame of page.frames()) {
+      if (!frame.parentFrame()?.parentFrame()) continue;
+      try {
+        if ((await frame.locator(selector).count()) > 0) return frame;
+      } catch {
+        // It went away while we asked.
+      }
+    }
+    await page.waitForTimeout(100);
+  }
+  const urls = page.frames().map((frame) => frame.url().slice(0, 120));
+  throw new Error(`no webview holds ${selector}; frames: ${urls.join(", ")}`);
+}
+
+/** Waits until `read()` answers what `accept` likes; the last answer is in the error. */
+export async function eventually(read, accept, timeout = 20_000) {
+  const end = Date.now() + timeout;
+  let last;
+  while (Date.now() < end) {
+    last = await read();
+    if (accept(last)) return last;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`still ${JSON.stringify(last)} after ${timeout} ms, wanted ${accept}`);
+}

@@ -24,6 +24,11 @@ export function addDims(...dims: readonly Dim[]): Dim {
   return printPolynomial(sum);
 }
 
+/** Difference of two dimensions. */
+export function subtractDims(a: Dim, b: Dim): Dim {
+  return addDims(a, multiplyDims([-1, b]));
+}
+
 /** Product of dimensions; 1 for none. */
 export function multiplyDims(dims: readonly Dim[]): Dim {
   let result: Polynomial = new Map([["", 1]]);

@@ -7,6 +7,7 @@ import { printType } from "./op.ts";
 /** The graph as text, in the manner of jax: inputs, then `name: type = op operands {parameters}`, then outputs. */
 export function print(graph: Graph): string {
   const names = new Map<Value, string>();
+  let count = 0;
   const lines = [
     `${graph.name}(${graph.inputs.map((x) => `${x.name}: ${printType(x)}`).join(", ")})`,
   ];
@@ -23,7 +24,7 @@ export function print(graph: Graph): string {
   for (const node of neededNodes(graph)) {
     const operands = node.inputs.map(use);
     const results = node.outputs.map((output) => {
-      names.set(output, letters(names.size));
+      names.set(output, letters(count++));
       return `${names.get(output)}: ${printType(output)}`;
     });
     lines.push(

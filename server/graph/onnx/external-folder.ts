@@ -19,5 +19,6 @@ export function commonFolder(files: readonly string[]): string | undefined {
     shared = shared.slice(0, n);
   }
   if (shared === undefined) return undefined;
-  return shared.length === 1 ? `${shared[0]}/` : shared.join("/");
+  const separator = files[0]!.includes("\\") ? "\\" : "/";
+  return shared.length === 1 ? `${shared[0]}${separator}` : shared.join(separator);
 }

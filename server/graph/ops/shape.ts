@@ -1,7 +1,7 @@
 /**
  * Ops that move elements without changing them.
  */
-import { addDims, type Dim, divideDims, multiplyDims } from "../dims.ts";
+import { addDims, type Dim, divideDims, multiplyDims, subtractDims } from "../dims.ts";
 import type { Value } from "../graph.ts";
 import { int64Tensor } from "../small-tensor.ts";
 import { apply, applyOne, axisOf, broadcast, defineOp, type Fail, sameDType } from "../op.ts";
@@ -126,7 +126,7 @@ const sliceOp = defineOp<{
     const dim = x!.dims[at]!;
     const start = from < 0 ? addDims(dim, from) : from;
     const end = to === undefined ? dim : to < 0 ? addDims(dim, to) : to;
-    const length = addDims(end, typeof start === "number" ? -start : `-1*${start}`);
+    const length = subtractDims(end, start);
     const outside =
       typeof dim === "number" && [start, end].some((i) => (i as number) < 0 || (i as number) > dim);
     if (outside || (typeof length === "number" && length < 0)) {

@@ -1,0 +1,55 @@
+// The demo is data, but data that files, labels and licences have to agree about.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repoRoot } from "../parts.ts";
+
+const demo = join(repoRoot, "demo");
+const saes = readdirSync(join(demo, "saes"));
+
+test("there are the four SAEs, each with weights, config and labels", () => {
+  expect(saes.toSorted()).toEqual(["meta-512", "resid2-1024", "resid2-6144", "resid2-6144-k2"]);
+  for (const sae of saes)
+    for (const file of ["sae_weights.safetensors", "cfg.json", "labels.json"])
+      expect(existsSync(join(demo, "saes", sae, file)), `${sae}/${file}`).toBe(true);
+});
+
+test.each(saes)("labels of %s name latents that it has", (sae) => {
+  const { d_sae } = json<{ d_sae: number }>(`saes/${sae}/cfg.json`);
+  const labels = json<Record<string, { label: string }>>(`saes/${sae}/labels.json`);
+  expect(Object.keys(labels).length).toBeGreaterThan(5);
+  for (const [latent, { label }] of Object.entries(labels)) {
+    expect(Number(latent)).toBeLessThan(d_sae);
+    expect(label).not.toBe("");
+  }
+});
+
+test("latents.jsonc names folders that exist", () => {
+  const text = readFileSync(join(demo, "latents.jsonc"), "utf8");
+  const paths = [...text.matchAll(/"((?:saes\/|lm)[\w/-]*)"/g)].map((match) => match[1] ?? "");
+  expect(paths).toContain("lm");
+  expect(paths.filter((path) => !existsSync(join(demo, path)) && path !== "lm")).toEqual([]);
+});
+
+test("a spelling prompt is six examples and a question, with no line break at its end", () => {
+  const files = readdirSync(join(demo, "prompts/spelling"));
+  expect(files.length).toBe(10);
+  for (const file of files) {
+    const text = readFileSync(join(demo, "prompts/spelling", file), "utf8");
+    const word = /-(\w+)\.txt$/.exec(file)?.[1];
+    expect(text).toMatch(/^(\n \w+ has the first letter: [A-Z]){6}\n \w+ has the first letter:$/);
+    expect(text.endsWith(`\n ${word} has the first letter:`)).toBe(true);
+  }
+});
+
+test("attributions go with the weights", () => {
+  const readme = readFileSync(join(demo, "README.md"), "utf8");
+  const books = readme.match(/^- _[^_]+_, OpenStax, Rice University\. CC BY 4\.0\./gm) ?? [];
+  expect(books.length).toBe(31);
+  for (const source of ["Python Software Foundation", "PostgreSQL", "Princeton University"])
+    expect(readme).toContain(source);
+});
+
+function json<T>(path: string): T {
+  return JSON.parse(readFileSync(join(demo, path), "utf8")) as T;
+}

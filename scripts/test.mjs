@@ -1,7 +1,7 @@
 // npm test: formatting, lint, types, dead code, then the tests. Bootstraps itself on a fresh clone.
 // `npm test -- NAME…` runs only the parts of these names. Every part has a time limit. A part that needs what is
 // not there says "not run: <what is missing>", which is neither passed nor failed; with REQUIRE_ALL=1 it fails.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { bootstrap, repoRoot } from "./bootstrap.mjs";
@@ -11,6 +11,8 @@ const bin = (name) => join(repoRoot, "node_modules/.bin", name);
 const sources = ["client", "server", "webviews", "test", "bench", "scripts"];
 const lintTargets = [...sources, "esbuild.mjs", "vitest.config.ts"];
 const report = join(repoRoot, ".cache/vitest.json");
+/** Needs a GPU or a software driver that would slow down all others: a run of its own. */
+const webgpuTest = "test/runtime/webgpu.test.ts";
 
 /** `reads` makes results of the part's output; without it the part is one check that passes by exit code 0. */
 const parts = [
@@ -19,15 +21,8 @@ const parts = [
   part("types", 180, bin("tsc"), ["-p", "."]),
   part("types of the pages", 180, bin("tsc"), ["-p", "webviews"]),
   part("dead code", 180, bin("knip"), []),
-  {
-    ...part("tests", 1500, bin("vitest"), [
-      "run",
-      "--reporter=default",
-      "--reporter=json",
-      `--outputFile.json=${report}`,
-    ]),
-    reads: readVitest,
-  },
+  vitest("tests", 1500, ["--exclude", webgpuTest]),
+  { ...vitest("WebGPU", 300, [webgpuTest]), env: softwareVulkan() },
   script("browser", 420, "test/e2e/run.mjs"),
   script("extension host", 300, "test/e2e/exthost.mjs"),
 ];
@@ -51,6 +46,28 @@ for (const it of parts.filter(({ name }) => wanted.length === 0 || wanted.includ
 }
 process.exitCode = summarise(results);
 
+/** Tests under vitest, counted by their folder. */
+function vitest(name, seconds, args) {
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  return {
+    ...part(name, seconds, bin("vitest"), ["run", ...reporters, ...args]),
+    reads: readVitest,
+  };
+}
+
+/** The environment that selects the software Vulkan driver, where test/setup/software-vulkan.sh has put one. */
+function softwareVulkan() {
+  if (!existsSync(join(repoRoot, ".cache/software-vulkan/lvp.json"))) return {};
+  const script = join(repoRoot, "test/setup/software-vulkan.sh");
+  const text = execFileSync("sh", ["-c", `eval "$(sh '${script}')" && env`], { encoding: "utf8" });
+  return Object.fromEntries(
+    text
+      .split("\n")
+      .filter((line) => /^(VK_ICD_FILENAMES|LD_LIBRARY_PATH|XDG_RUNTIME_DIR)=/.test(line))
+      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
+}
+
 function part(name, seconds, command, args) {
   return { name, seconds, command, args };
 }
@@ -72,7 +89,7 @@ async function runPart(it) {
 }
 
 /** Runs a part with its output shown and kept; kills it with all its children after its time. */
-function execute({ command, args, seconds }) {
+function execute({ command, args, seconds, env }) {
   return new Promise((resolve) => {
     const windows = process.platform === "win32";
     const child = spawn(command, args, {
@@ -80,7 +97,7 @@ function execute({ command, args, seconds }) {
       stdio: ["ignore", "pipe", "pipe"],
       detached: !windows,
       shell: windows,
-      env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+      env: { ...process.env, ...env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
     });
     let output = "";
     let timedOut = false;
@@ -113,7 +130,8 @@ function readVitest(name, code) {
   const { testResults } = JSON.parse(readFileSync(report, "utf8"));
   const rooms = new Map();
   for (const file of testResults) {
-    const room = `tests of ${relative(join(repoRoot, "test"), file.name).split(/[\\/]/)[0]}`;
+    const folder = relative(join(repoRoot, "test"), file.name).split(/[\\/]/)[0];
+    const room = name === "tests" ? `tests of ${folder}` : name;
     const counts = rooms.get(room) ?? { name: room, passed: 0, failed: 0, seconds: 0, reasons: [] };
     rooms.set(room, counts);
     counts.seconds += (file.endTime - file.startTime) / 1000;

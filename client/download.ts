@@ -1,7 +1,7 @@
 /** Downloads from the Hugging Face Hub, asked for by the user, with progress and a way to stop. */
 import * as vscode from "vscode";
-import { UserError } from "../server/base/errors.ts";
 import type { ClientParts } from "./client-parts.ts";
+import { parseHubAddress } from "./hub-address.ts";
 
 const secretKey = "latentWorkbench.hubToken";
 
@@ -60,21 +60,4 @@ export async function setHubToken({ context }: ClientParts): Promise<void> {
   if (token === undefined) return;
   if (token.trim() === "") await context.secrets.delete(secretKey);
   else await context.secrets.store(secretKey, token.trim());
-}
-
-/** `owner/name@revision:part` in pieces; undefined for anything else. */
-export function parseHubAddress(
-  text: string,
-): { repo: string; revision?: string; files?: string[] } | undefined {
-  const match = /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?(?::(.+))?$/.exec(text.trim());
-  const [, repo, revision, part] = match ?? [];
-  if (repo === undefined) return undefined;
-  if (part?.split("/").includes("..")) {
-    throw new UserError("bad-hub-address", `${text} leaves the repository; name a part inside it`);
-  }
-  return {
-    repo,
-    ...(revision === undefined ? {} : { revision }),
-    ...(part === undefined ? {} : { files: [part] }),
-  };
 }

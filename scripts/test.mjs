@@ -103,7 +103,7 @@ function execute({ command, args, seconds, env }) {
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
-      if (windows) child.kill();
+      if (windows || child.pid === undefined) child.kill();
       else process.kill(-child.pid, "SIGKILL");
     }, seconds * 1000);
     for (const stream of [child.stdout, child.stderr]) {

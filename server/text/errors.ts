@@ -36,6 +36,16 @@ export function unalignedNormalForm(form: string, excerpt: string): UserError {
   );
 }
 
+/** Text with a run of one kind of character that is too long to be split. */
+export function unbrokenRun(length: number, cause: unknown): UserError {
+  return new UserError(
+    "unbroken-run",
+    `among ${length} characters there are millions of letters, or of spaces, in one run, too many to be split into words; ` +
+      `break the run up`,
+    { cause },
+  );
+}
+
 /** The tokenizer of a GGUF file cannot be rebuilt. */
 export function unsupportedGgufTokenizer(key: string, found: string, supported: string): UserError {
   return new UserError(

@@ -78,7 +78,8 @@ class Translator {
     }
     // Ruby syntax: + after * + ? is possessive, after {n,m} it repeats.
     if (!braces && this.#take("+")) return this.#atomic(atom + quantifier);
-    if (/^[*+]/.test(this.#pattern.slice(this.#at))) throw this.#unsupported("a quantifier of a quantifier");
+    if (/^[*+]/.test(this.#pattern.slice(this.#at)))
+      throw this.#unsupported("a quantifier of a quantifier");
     return atom + quantifier;
   }
 
@@ -111,7 +112,8 @@ class Translator {
 
   #group(): string {
     const opening = groupOpenings.find((each) => this.#take(each)) ?? (this.#take("(") ? "(" : "");
-    if (opening === "(" && this.#pattern[this.#at] === "?") throw this.#unsupported("this kind of group");
+    if (opening === "(" && this.#pattern[this.#at] === "?")
+      throw this.#unsupported("this kind of group");
     const outside = this.#ignoreCase;
     if (opening === "(?i:") this.#ignoreCase = true;
     const body = this.#alternatives();
@@ -136,7 +138,8 @@ class Translator {
     const lower = character.toLowerCase();
     const upper = character.toUpperCase();
     if (lower === upper) return escapeMember(character);
-    if (!/^[A-Za-z]$/.test(character)) throw this.#unsupported("ignored case of other letters than A to Z");
+    if (!/^[A-Za-z]$/.test(character))
+      throw this.#unsupported("ignored case of other letters than A to Z");
     return lower + upper + (extraFolds[lower] ?? "");
   }
 
@@ -170,7 +173,8 @@ class Translator {
     const match = /^\{(\^?)(\w+)\}/.exec(this.#pattern.slice(this.#at));
     const found = match?.[2] === undefined ? undefined : unicodeClass(match[2]);
     if (!match || found === undefined) throw this.#unsupported("a Unicode property");
-    if (this.#ignoreCase && /^L[ult]$/.test(match[2] ?? "")) throw this.#unsupported("ignored case of \\p{L…}");
+    if (this.#ignoreCase && /^L[ult]$/.test(match[2] ?? ""))
+      throw this.#unsupported("ignored case of \\p{L…}");
     this.#at += match[0].length;
     return negated !== (match[1] === "^") ? `[^${found}]` : found;
   }

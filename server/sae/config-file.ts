@@ -48,10 +48,10 @@ export class ConfigFile {
 
   /** A whole number above 0, or undefined where absent. */
   maybeSize(key: string): number | undefined {
-    const value = this.maybeNumber(key);
-    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+    const value = this.value(key);
+    if (value !== undefined && !(Number.isSafeInteger(value) && Number(value) > 0))
       throw this.wrong(key, "a whole number above 0");
-    return value;
+    return value as number | undefined;
   }
 
   /** A finite number. */

@@ -138,26 +138,24 @@ function scaled(weights: TensorFile, key: string, factor: number): Located {
   return { in: weights, key, values: weights.readFloat32(key).map((value) => value * factor) };
 }
 
+/** Hook points of the kinds of repository. A transcoder reads the norm's output before the weight that RMSNorm has. */
+const names1: Readonly<Record<string, { hook: string; hookOut?: string }>> = {
+  res: { hook: "hook_resid_post" },
+  mlp: { hook: "hook_mlp_out" },
+  att: { hook: "attn.hook_z" },
+  transcoders: { hook: "ln2.hook_normalized", hookOut: "hook_mlp_out" },
+};
+
 function hooksOf1(
   kind: string | undefined,
   layer: string | undefined,
 ): { hook: string; hookOut?: string } | undefined {
-  if (layer === undefined) return undefined;
-  switch (kind) {
-    case "res":
-      return { hook: `blocks.${layer}.hook_resid_post` };
-    case "mlp":
-      return { hook: `blocks.${layer}.hook_mlp_out` };
-    case "att":
-      return { hook: `blocks.${layer}.attn.hook_z` };
-    case "transcoders":
-      return {
-        hook: `blocks.${layer}.ln2.hook_normalized`,
-        hookOut: `blocks.${layer}.hook_mlp_out`,
-      };
-    default:
-      return undefined;
-  }
+  const names = names1[kind ?? ""];
+  if (!names || layer === undefined) return undefined;
+  const hook = `blocks.${layer}.${names.hook}`;
+  return names.hookOut === undefined
+    ? { hook }
+    : { hook, hookOut: `blocks.${layer}.${names.hookOut}` };
 }
 
 /**

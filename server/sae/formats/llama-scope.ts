@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { exists } from "../../files/disk.ts";
 import { openTensorFile } from "../tensor-file.ts";
 import { ConfigFile } from "../config-file.ts";
+import { unsupportedSetting } from "../errors.ts";
 import { type Facts, requireFacts } from "../facts.ts";
 import type { Located } from "../parameter.ts";
 import type { SaePlace } from "../place.ts";
@@ -110,16 +111,17 @@ function found(
   const { hook } = requireFacts(place.path, llamaScope.name, {
     hook: facts.string("hook") ?? pointIn,
   });
-  const hookOut =
-    facts.string("hookOut") ??
-    (pointOut !== undefined && pointOut !== pointIn ? pointOut : undefined);
+  if (pointOut !== undefined && pointOut !== pointIn)
+    throw unsupportedSetting(
+      { file: cfg.file, key: "hook_point_out", found: pointOut },
+      "Llama Scope's transcoders scale their output by another factor and are not read",
+    );
   const config: SaeConfig = {
-    architecture: hookOut === undefined ? "jumprelu" : "jumprelu_transcoder",
+    architecture: "jumprelu",
     d_in,
     d_out: d_in,
     d_sae,
     hook,
-    ...(hookOut === undefined ? {} : { hookOut }),
     model: facts.string("model") ?? "meta-llama/Llama-3.1-8B",
     prependBos: facts.boolean("prependBos") ?? true,
     n_ctx: facts.number("n_ctx") ?? 1024,

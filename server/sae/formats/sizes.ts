@@ -12,7 +12,7 @@ export function sizesOf(located: Readonly<Record<string, Located | undefined>>):
   const [same, d_out] = matrix(located, "W_dec");
   const decoder = located["W_dec"]!;
   if (same !== d_sae) {
-    const transposed = "transposed" in decoder && decoder.transposed === true;
+    const transposed = "transposed" in decoder && decoder.transposed;
     const order = (rows: number): number[] => (transposed ? [d_out, rows] : [rows, d_out]);
     throw wrongParameterShape({
       file: decoder.in.description,

@@ -74,6 +74,110 @@ export function missingTensor(path: string, name: string, names: readonly string
   );
 }
 
+/** Not the name of a repository on the Hub. */
+export function badRepoName(repo: string): UserError {
+  return new UserError(
+    "bad-repo-name",
+    `"${repo}" is no name of a Hub repository; expected org/name, e.g. google/gemma-2-2b`,
+  );
+}
+
+/** Not a branch, tag or commit. */
+export function badRevision(revision: string): UserError {
+  return new UserError(
+    "bad-revision",
+    `"${revision}" is no revision; expected a branch, tag or commit, e.g. main`,
+  );
+}
+
+/** A download is asked for while `HF_HUB_OFFLINE` is set. */
+export function offline(repo: string, revision: string, cached: string | undefined): UserError {
+  const found = cached === undefined ? "it is not" : `only part of it is, in ${cached}`;
+  return new UserError(
+    "hub-offline",
+    `${repo} at ${revision} should be in the Hub cache, since HF_HUB_OFFLINE is set, but ${found}; unset HF_HUB_OFFLINE or download it elsewhere`,
+  );
+}
+
+/** No connection to the Hub, or one that breaks again and again. */
+export function hubUnreachable(endpoint: string, cause: unknown): UserError {
+  return new UserError(
+    "hub-unreachable",
+    `no lasting connection to ${endpoint}: ${networkReason(cause)}; check the network and try again, a download goes on where it stopped`,
+    { cause },
+  );
+}
+
+/** The Hub answers a request with an error. */
+export function hubRefuses(
+  what: string,
+  status: number,
+  { code, hasToken }: { code: string | null; hasToken: boolean },
+): UserError {
+  const token = hasToken ? "check the token" : "set a token (HF_TOKEN or hf auth login)";
+  if (status === 401 || code === "RepoNotFound") {
+    return new UserError(
+      "hub-no-access",
+      `the Hub does not give ${what} (${status}): it does not exist, is private or gated; check its name, or ${token}`,
+    );
+  }
+  if (status === 403 || code === "GatedRepo") {
+    return new UserError(
+      "hub-gated",
+      `the Hub does not give ${what} (${status}): its owners want their terms accepted; do so on its page on the Hub, and ${token}`,
+    );
+  }
+  if (status === 404) {
+    return new UserError("hub-not-found", `the Hub has no ${what} (404); check names and revision`);
+  }
+  if (status === 429 || status >= 500) {
+    return new UserError("hub-busy", `the Hub answers ${status} for ${what}; try again later`);
+  }
+  return new UserError("hub-refuses", `the Hub answers ${status} for ${what}; check the request`);
+}
+
+/** The Hub's answer is not of the form that it documents. */
+export function badHubAnswer(url: string, cause: unknown): UserError {
+  return new UserError(
+    "bad-hub-answer",
+    `the answer of ${url} is not of the Hub's form: ${reason(cause)}; check HF_ENDPOINT`,
+    { cause },
+  );
+}
+
+/** A downloaded file whose hash is not the one that the Hub names. */
+export function corruptDownload(file: string, expected: string, found: string): UserError {
+  return new UserError(
+    "corrupt-download",
+    `${file} came damaged: expected hash ${expected}, found ${found}; it was removed, try again`,
+  );
+}
+
+/** No file of the repository matches a name. */
+export function fileNotInRepo(repo: string, name: string, files: readonly string[]): UserError {
+  return new UserError(
+    "file-not-in-repo",
+    `${repo} has no file or folder ${name}; it has ${files.length === 0 ? "none" : some(nearest(name, files))}`,
+  );
+}
+
+/** Without names of files it is not clear which of a repository's weights are meant. */
+export function noFilesNamed(repo: string, files: readonly string[]): UserError {
+  const weights = files.filter((file) => /\.(safetensors|gguf|npz|pt|pth)$/.test(file));
+  return new UserError(
+    "no-files-named",
+    `${repo} has no weights, or several, at its top; name files or folders of it, e.g. ${some(weights.length > 0 ? weights : files)}`,
+  );
+}
+
+/** The disk is too full for a download. */
+export function notEnoughSpace(folder: string, bytes: number, free: number): UserError {
+  return new UserError(
+    "not-enough-space",
+    `${folder} needs ${megabytes(bytes)}, but only ${megabytes(free)} are free; make room or set HF_HUB_CACHE to another disk`,
+  );
+}
+
 /** Runs an action that sees bytes only and puts the path before the text of its user errors. */
 export function inFile<T>(path: string, action: () => T): T {
   try {
@@ -88,6 +192,17 @@ export function inFile<T>(path: string, action: () => T): T {
 export function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   return text.replace(/, \w+( '.*')?$/, "");
+}
+
+/** The innermost cause says what happened: fetch itself only says that it failed. */
+function networkReason(cause: unknown): string {
+  let inner = cause;
+  while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
+  return reason(inner) || "no answer";
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
 const shown = 8;

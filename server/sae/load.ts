@@ -81,7 +81,10 @@ export async function loadSae(
 
 /** The architecture's parameters, and the scales that a format adds. */
 function parametersOf({ config, located }: FoundSae): Parameters {
-  const shapes = { ...architectureOf(config).parameters(config) };
+  const architecture = architectureOf(config);
+  // What reconstructs its own input has as many outputs as inputs; sizes read off the weights may say otherwise.
+  const sizes = architecture.restoresNorm ? { ...config, d_out: config.d_in } : config;
+  const shapes = { ...architecture.parameters(sizes) };
   for (const name of ["preScale", "decodeScale"]) if (located[name]) shapes[name] = [config.d_sae];
   return readParameters(located, shapes, config.architecture);
 }

@@ -30,14 +30,17 @@ export class SaePlace {
     }
   }
 
-  /** Whether the folder has the file; of the weight files only the one that the user named counts, if he named one. */
+  /** Whether the folder has the file; if the user named a weight file, no other weight file counts. */
   has(name: string): boolean {
-    return this.names.includes(name) && (this.fileName === undefined || this.#mayUse(name));
+    if (!this.names.includes(name)) return false;
+    const named = this.fileName;
+    return named === undefined || !isWeights(named) || !isWeights(name) || name === named;
   }
 
   /** The weight file that the user named or the only one in the folder with such an ending. */
   weightFile(pattern: RegExp): string | undefined {
-    if (this.fileName !== undefined) return pattern.test(this.fileName) ? this.fileName : undefined;
+    if (this.fileName !== undefined && isWeights(this.fileName))
+      return pattern.test(this.fileName) ? this.fileName : undefined;
     const found = this.names.filter((name) => pattern.test(name));
     return found.length === 1 ? found[0] : undefined;
   }
@@ -48,7 +51,7 @@ export class SaePlace {
     return keys.every((key) => file.dims(key) !== undefined);
   }
 
-  /** The tensors of a file of the folder. */
+  /** The tensors of a file; its path is relative to the folder. */
   tensors(name: string): TensorFile {
     const known = this.#tensors.get(name);
     if (known) return known;
@@ -76,8 +79,8 @@ export class SaePlace {
   close(): void {
     for (const file of this.#tensors.values()) file.close();
   }
+}
 
-  #mayUse(name: string): boolean {
-    return !/\.(safetensors|pth?|npz)$/.test(name) || name === this.fileName;
-  }
+function isWeights(name: string): boolean {
+  return /\.(safetensors|pth?|npz)$/.test(name);
 }

@@ -67,6 +67,16 @@ describe("encoding", () => {
     expect((await sae.decode(silent)).data).toEqual(b_dec);
   });
 
+  test("heads are flattened", async () => {
+    const heads = goldenFolder("sae-lens/legacy/v3_hook_z");
+    const z = await openSae(await loadSae(heads), device);
+    const wanted = readTensors(`${heads}/golden.safetensors`);
+    const { dims, data } = rows(wanted, "x", 32);
+    const x = tensor("float32", [dims[0]!, 4, 8], data);
+    expectRows(await z.encodeDense(x), rows(wanted, "feature_acts"), 1e-5, "acts");
+    await z.release();
+  });
+
   test("input of another width or that is not finite", async () => {
     await expect(
       sae.encode(tensor("float32", [2, 31], new Float32Array(62))),

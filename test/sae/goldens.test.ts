@@ -1,4 +1,6 @@
 /** Every golden SAE through loadSae, encode and decode, against the numbers of the library that wrote it. */
+import { readdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Device } from "../../server/runtime/device.ts";
 import { openDevice } from "../../server/runtime/device.ts";
@@ -29,6 +31,7 @@ interface Case {
 }
 
 const hook = "blocks.9.hook_resid_post";
+const hookOut = "blocks.9.hook_mlp_out";
 const lens = (golden: string, architecture: string, rest: Partial<Case> = {}): Case => ({
   golden: `sae-lens/${golden}`,
   architecture,
@@ -65,8 +68,8 @@ const cases: readonly Case[] = [
   lens("matryoshka_batchtopk/inference", "jumprelu"),
   lens("matryoshka_batchtopk/inference", "matryoshka", { load: "training_checkpoint" }),
   lens("transcoder/plain", "transcoder"),
-  lens("skip_transcoder/plain", "skip_transcoder"),
-  lens("jumprelu_skip_transcoder/plain", "jumprelu_skip_transcoder"),
+  lens("skip_transcoder/plain", "skip_transcoder", { facts: { hookOut } }),
+  lens("jumprelu_skip_transcoder/plain", "jumprelu_skip_transcoder", { facts: { hookOut } }),
   lens("matching_pursuit/plain", "matching_pursuit"),
   lens("temporal/topk_tied", "temporal", { sequence: 10 }),
   lens("temporal/relu_untied_scalar", "temporal", { sequence: 10 }),
@@ -153,6 +156,15 @@ beforeAll(async () => {
 afterAll(() => device.close());
 
 describe("golden SAEs", () => {
+  test("none is left out", () => {
+    const known = new Set(cases.map(({ golden }) => golden));
+    const all = readdirSync(goldenFolder(), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith("golden.json"))
+      .map((path) => dirname(path).replaceAll("\\", "/"));
+    expect(all.filter((golden) => !known.has(golden))).toEqual([]);
+    expect(all.length).toBeGreaterThan(40);
+  });
+
   for (const it of cases) {
     const facts = it.facts ? ` ${JSON.stringify(it.facts)}` : "";
     const name = [it.golden, it.load, it.file].filter(Boolean).join("/");

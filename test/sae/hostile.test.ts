@@ -150,6 +150,23 @@ describe("refused SAEs", () => {
     );
   });
 
+  test("more outputs than inputs without being a transcoder", async () => {
+    const folder = copyOf("sae-bench/relu");
+    changeTensors(join(folder, "state_dict.safetensors"), (tensors) => {
+      tensors.set("W_dec", filled([128, 40]));
+      tensors.set("b_dec", filled([40]));
+    });
+    expect((await refusal(folder)).text).toMatch(
+      /"W_dec" has shape \[128, 40\], expected \[128, 32\]/,
+    );
+  });
+
+  test("a transcoder whose output is not named", async () => {
+    const { code, text } = await refusal(copyOf("sae-lens/skip_transcoder/plain"));
+    expect(code).toBe("sae-fact-missing");
+    expect(text).toMatch(/hookOut \(the hook point a transcoder predicts\)/);
+  });
+
   test("groupmax", async () => {
     const folder = copyOf("third-party/eai-sparsify/layers.10");
     changeJson(configOf(folder), (cfg) => (cfg["activation"] = "groupmax"));

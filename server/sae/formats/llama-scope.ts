@@ -5,9 +5,8 @@
  * Trained on x·s with s = √d_model / dataset_average_activation_norm.in. sae-lens@6.54 `llama_scope_sae_huggingface_loader`
  * multiplies the scalar threshold by s too and then folds s into W_enc, W_dec and b_dec; so do we.
  */
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { exists } from "../../files/disk.ts";
-import { openTensorFile } from "../tensor-file.ts";
 import { ConfigFile } from "../config-file.ts";
 import { unsupportedSetting } from "../errors.ts";
 import { type Facts, requireFacts } from "../facts.ts";
@@ -26,7 +25,7 @@ export const llamaScope: Format = {
     const cfg = ConfigFile.read(join(root, "hyperparams.json"));
     const weights =
       place.fileName === undefined
-        ? openTensorFile(join(root, "checkpoints", "final.safetensors"))
+        ? place.tensors(relative(place.folder, join(root, "checkpoints", "final.safetensors")))
         : place.tensors(place.fileName);
     const d_sae = cfg.size("d_sae");
     const factor = scalingFactor(place, cfg, facts);

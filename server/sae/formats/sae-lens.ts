@@ -102,7 +102,10 @@ function configOf(
   const { hook } = requireFacts(place.path, saeLens.name, {
     hook: metaOf ?? facts.string("hook") ?? hookName(metadata, "hook_name", "hook_point"),
   });
-  const hookOut = facts.string("hookOut") ?? metadata.maybeString("hook_name_out");
+  const statedOut = facts.string("hookOut") ?? metadata.maybeString("hook_name_out");
+  const { hookOut } = transcoder
+    ? requireFacts(place.path, saeLens.name, { hookOut: statedOut })
+    : {};
   const applyBDecToInput = file.maybeBoolean("apply_b_dec_to_input") ?? true;
   if (transcoder && applyBDecToInput)
     throw unsupportedSetting(

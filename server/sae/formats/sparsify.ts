@@ -33,15 +33,25 @@ export const sparsify: Format = {
         "readable is topk",
       );
     const d_in = cfg.size("d_in");
-    const d_sae = cfg.value("num_latents") || d_in * cfg.size("expansion_factor");
+    // 0 stands for the factor: sparsify itself saves it so.
+    const d_sae = cfg.maybeNumber("num_latents") || d_in * cfg.size("expansion_factor");
     const transcode = cfg.maybeBoolean("transcode") ?? false;
     const skip = cfg.maybeBoolean("skip_connection") ?? false;
     const signed = cfg.maybeBoolean("signed") ?? false;
+    if (signed && skip)
+      throw unsupportedSetting(
+        { file: cfg.file, key: "signed", found: signed },
+        "signed latents are not read beside a skip connection",
+      );
     const hooks = hooksOf(basename(place.folder), transcode);
     const { hook } = requireFacts(place.path, sparsify.name, {
       hook: facts.string("hook") ?? hooks?.hook,
     });
-    const hookOut = facts.string("hookOut") ?? hooks?.hookOut;
+    const hookOut = transcode
+      ? requireFacts(place.path, sparsify.name, {
+          hookOut: facts.string("hookOut") ?? hooks?.hookOut,
+        }).hookOut
+      : undefined;
     const n_ctx = facts.number("n_ctx") ?? run?.maybeSize("ctx_len");
     const model = facts.string("model") ?? run?.maybeString("model");
     const badges: string[] = [];
@@ -53,7 +63,7 @@ export const sparsify: Format = {
         architecture: skip ? "topk_skip_transcoder" : signed ? "abstopk" : "topk",
         d_in,
         d_out: d_in,
-        d_sae: Number(d_sae),
+        d_sae,
         hook,
         ...(hookOut === undefined ? {} : { hookOut }),
         ...(model === undefined ? {} : { model }),

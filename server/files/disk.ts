@@ -50,11 +50,6 @@ export function fileSize(path: string): number {
   return stats(path).size;
 }
 
-/** When the file was last written, in milliseconds since 1970. */
-export function modifiedTime(path: string): number {
-  return stats(path).mtimeMs;
-}
-
 /** The absolute path with symbolic links resolved: what ONNX Runtime needs to open external data. */
 export function realPath(path: string): string {
   return reading(path, () => realpathSync(path));
@@ -115,24 +110,6 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
     renameSync(temporary, path);
   } catch (cause) {
     if (existsSync(temporary)) rmSync(temporary, { force: true });
-    throw unwritableFile(path, cause);
-  }
-}
-
-/** Makes a folder and those above it. */
-export function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (cause) {
-    throw unwritableFile(path, cause);
-  }
-}
-
-/** Removes a file or a whole folder, if there is one. */
-export function remove(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch (cause) {
     throw unwritableFile(path, cause);
   }
 }

@@ -3,37 +3,16 @@
  * opening costs the header only and one tensor never more memory than itself.
  */
 import { join } from "node:path";
-import { assert } from "../base/errors.ts";
-import { badGguf } from "../encoding/errors.ts";
-import { readGgufHeader } from "../encoding/gguf.ts";
-import type { GgufHeader } from "../encoding/gguf.ts";
 import { readSafetensorsHeader, safetensorsHeaderBytes } from "../encoding/safetensors.ts";
 import type { StoredTensor } from "../tensor/tensor.ts";
-import { sizeOf } from "../tensor/tensor.ts";
-import type { OpenFile } from "./disk.ts";
 import { exists, isFolder, listFolder, openFile, readJson, realPath } from "./disk.ts";
-import { badShardIndex, inFile, missingTensor, noWeights, unknownWeightsFile } from "./errors.ts";
-import { readStoredFloat32 } from "./read-stored.ts";
+import { badShardIndex, inFile, noWeights, unknownWeightsFile } from "./errors.ts";
+import { openGguf } from "./gguf.ts";
+import type { Weights } from "./stored-weights.ts";
+import { weightsOf } from "./stored-weights.ts";
 
-/** A vocabulary takes some 10 MB; a header longer than this is no header. */
-const maxGgufHeaderBytes = 2 ** 28;
-
-/** Named tensors in one or more files. */
-export interface Weights {
-  /** The path as it was given: what errors name. */
-  readonly description: string;
-  /** Names of all tensors, in the order of the file. */
-  names(): readonly string[];
-  /** Shape in row-major order, outermost first; undefined for an absent name. */
-  dims(name: string): readonly number[] | undefined;
-  /** Place in the file; its dtype may be a block type. A missing name is a user's error that says what there is. */
-  stored(name: string): StoredTensor;
-  /** The whole tensor as float32, dequantised. */
-  readFloat32(name: string): Float32Array<ArrayBuffer>;
-  /** Rows `[from, to)` of the outermost dimension as float32, read by offset. `-> [to − from, …]` */
-  readRows(name: string, from: number, to: number): Float32Array<ArrayBuffer>;
-  close(): void;
-}
+export type { Weights } from "./stored-weights.ts";
+export { weightsOf } from "./stored-weights.ts";
 
 /**
  * Opens weights: a `.safetensors` or `.gguf` file, or a folder with `model.safetensors`,
@@ -61,77 +40,6 @@ function openWeightsFile(path: string): Weights {
 /** Opens one safetensors file, whatever its name. */
 export function openSafetensors(path: string): Weights {
   return weightsOf(path, safetensorsPlaces(path));
-}
-
-/** Opens a GGUF file: its tensors under their own names, and its metadata, which hold config and tokenizer. */
-export function openGguf(path: string): { weights: Weights; metadata: Map<string, unknown> } {
-  const file = realPath(path);
-  const source = openFile(file);
-  try {
-    const { tensors, metadata } = ggufHeader(path, source);
-    const places = [...tensors].map(([name, { type, dims, offset, byteLength }]) => {
-      return [name, { file, offset, byteLength, dtype: type, dims }] as const;
-    });
-    return { weights: weightsOf(path, new Map(places)), metadata };
-  } finally {
-    source.close();
-  }
-}
-
-/** The header's length is known only after reading it: try with a beginning of the file, then with a longer one. */
-function ggufHeader(path: string, source: OpenFile): GgufHeader {
-  for (let bytes = 16 * 2 ** 20; ; bytes *= 4) {
-    const start = new Uint8Array(Math.min(bytes, source.size));
-    source.read(0, start);
-    const header = inFile(path, () => readGgufHeader(start, source.size));
-    if (header !== undefined) return header;
-    if (bytes >= maxGgufHeaderBytes) {
-      return inFile(path, () => {
-        throw badGguf(`its header is longer than ${maxGgufHeaderBytes} bytes`);
-      });
-    }
-  }
-}
-
-/** Weights whose tensors lie at known places; files are opened when first read and stay open until `close`. */
-export function weightsOf(description: string, places: ReadonlyMap<string, StoredTensor>): Weights {
-  const files = new Map<string, OpenFile>();
-  const stored = (name: string): StoredTensor => {
-    const place = places.get(name);
-    if (place === undefined) throw missingTensor(description, name, [...places.keys()]);
-    return place;
-  };
-  const open = (path: string): OpenFile => {
-    const known = files.get(path);
-    if (known !== undefined) return known;
-    const file = openFile(path);
-    files.set(path, file);
-    return file;
-  };
-  return {
-    description,
-    stored,
-    names: () => [...places.keys()],
-    dims: (name) => places.get(name)?.dims,
-    readFloat32(name) {
-      const place = stored(name);
-      return readStoredFloat32(open(place.file), place);
-    },
-    readRows(name, from, to) {
-      const place = stored(name);
-      const [rows = 1, ...inner] = place.dims;
-      assert(
-        Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= rows,
-        `rows ${from} to ${to} of "${name}" [${place.dims.join(", ")}]`,
-      );
-      const rowElements = sizeOf(inner);
-      return readStoredFloat32(open(place.file), place, from * rowElements, to * rowElements);
-    },
-    close() {
-      for (const file of files.values()) file.close();
-      files.clear();
-    },
-  };
 }
 
 /** Where the tensors of a safetensors file lie. */

@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } fro
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readSafetensors, writeSafetensors } from "../../server/encoding/safetensors.ts";
-import { openGguf, openWeights } from "../../server/files/weights.ts";
+import { openGguf } from "../../server/files/gguf.ts";
+import { openWeights } from "../../server/files/weights.ts";
 import { float32ToBfloat16, float32ToFloat16, toFloat32 } from "../../server/tensor/half.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
 import type { Tensor } from "../../server/tensor/tensor.ts";

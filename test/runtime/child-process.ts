@@ -1,0 +1,37 @@
+/**
+ * Runs a TypeScript program of the tests in a process of its own, where its memory and CPU time are its alone.
+ */
+import { execFile } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { build } from "esbuild";
+import { processEnvironment } from "../../server/runtime/process-environment.ts";
+import { repoRoot } from "../parts.ts";
+
+/** Bundles `program` and runs it with Node; returns what it printed as JSON. */
+export async function runChild<T>(program: string, args: readonly string[] = []): Promise<T> {
+  const folder = join(repoRoot, ".cache/test-programs");
+  mkdirSync(folder, { recursive: true });
+  const outfile = join(folder, `${basename(program, ".ts")}-${process.pid}.mjs`);
+  await build({
+    entryPoints: [program],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    external: ["onnxruntime-node"],
+    logLevel: "silent",
+  });
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, ...processEnvironment };
+    execFile(
+      process.execPath,
+      ["--expose-gc", outfile, ...args],
+      { env },
+      (error, stdout, stderr) => {
+        if (error) reject(new Error(stderr || error.message, { cause: error }));
+        else resolve(JSON.parse(stdout) as T);
+      },
+    );
+  });
+}

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readContexts } from "../../server/text/contexts.ts";
 import { repoRoot } from "../parts.ts";
 
 const demo = join(repoRoot, "demo");
@@ -31,16 +32,21 @@ test("latents.jsonc names folders that exist", () => {
   expect(paths.filter((path) => !existsSync(join(demo, path)) && path !== "lm")).toEqual([]);
 });
 
-test("a spelling prompt is six examples and a question, with no line break at its end", () => {
-  const files = readdirSync(join(demo, "prompts/spelling"));
-  expect(files.length).toBe(10);
-  for (const file of files) {
-    const text = readFileSync(join(demo, "prompts/spelling", file), "utf8");
-    const word = /-(\w+)\.txt$/.exec(file)?.[1];
-    expect(text).toMatch(/^(\n \w+ has the first letter: [A-Z]){6}\n \w+ has the first letter:$/);
-    expect(text.endsWith(`\n ${word} has the first letter:`)).toBe(true);
-  }
-});
+test.each(["absorbed", "not-absorbed"])(
+  "%s.prompt.md: six examples and a question each",
+  (name) => {
+    const file = `${name}.prompt.md`;
+    const text = readFileSync(join(demo, "prompts", file), "utf8");
+    const { contexts, frontMatter, problems } = readContexts({ name: file, text });
+    expect(problems).toEqual([]);
+    expect(frontMatter?.saes).toEqual(["resid2-6144-k2"]);
+    expect(contexts.length).toBe(5);
+    for (const { parts } of contexts)
+      expect(parts[0]?.text).toMatch(
+        /^( \w+ has the first letter: [A-Z]\n){6} \w+ has the first letter:$/,
+      );
+  },
+);
 
 test("attributions go with the weights", () => {
   const readme = readFileSync(join(demo, "README.md"), "utf8");

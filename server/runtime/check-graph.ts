@@ -16,7 +16,7 @@ const d_sae = 512;
 const k = 16;
 
 /** Largest difference from the CPU, over the RMS of a row, that a device may show. */
-export const largestCheckError = 1e-4;
+const largestCheckError = 1e-4;
 
 /** Names of the check graph's outputs. */
 export const checkOutputs: readonly string[] = ["resid_post", "preActs", "topActs", "L0"];
@@ -67,6 +67,21 @@ export function buildCheckGraph(): Graph {
   return graph;
 }
 
+/** Compares a device's outputs of the check graph with the CPU's; `refusal` says why they are not good enough. */
+export function judgeCheck(
+  found: Readonly<Record<string, Tensor>>,
+  expected: Readonly<Record<string, Tensor>>,
+): { checkError: number; refusal?: string } {
+  const errors = checkOutputs.map((name) => largestRowError(found[name]!, expected[name]!));
+  const checkError = Math.max(...errors);
+  if (checkError <= largestCheckError) return { checkError };
+  const figure = `${checkError.toExponential(1)} of a row's RMS`;
+  return {
+    checkError,
+    refusal: `differs from the CPU by ${figure}, allowed is ${largestCheckError}`,
+  };
+}
+
 /** Largest |found − expected| over the RMS of expected's row, over all rows; infinite for NaN or another shape. */
 export function largestRowError(found: Tensor, expected: Tensor): number {
   assert(expected.dtype === "float32", "the check graph returns float32");
@@ -80,9 +95,9 @@ export function largestRowError(found: Tensor, expected: Tensor): number {
     for (let i = row; i < row + width; i++) {
       squares += b[i]! ** 2;
       const distance = Math.abs(a[i]! - b[i]!);
-      difference = distance <= difference ? difference : distance;
+      if (Number.isNaN(distance)) return Infinity;
+      difference = Math.max(difference, distance);
     }
-    if (Number.isNaN(difference)) return Infinity;
     largest = Math.max(largest, difference / Math.max(Math.sqrt(squares / width), 1e-12));
   }
   return largest;

@@ -13,8 +13,7 @@ import {
   buildSpeedGraph,
   checkFeeds,
   checkOutputs,
-  largestCheckError,
-  largestRowError,
+  judgeCheck,
   speedFeeds,
 } from "./check-graph.ts";
 import { deviceRefused } from "./errors.ts";
@@ -114,12 +113,7 @@ async function judge(device: Device, cpu: Device, mustBeFaster: boolean): Promis
   } catch (error) {
     return { refusal: reasonOf(error) };
   }
-  const errors = checkOutputs.map((name) => largestRowError(found[name]!, expected[name]!));
-  const checkError = Math.max(...errors);
-  if (checkError <= largestCheckError) return { checkError };
-  const figure = `${checkError.toExponential(1)} of a row's RMS`;
-  const refusal = `differs from the CPU by ${figure}, allowed is ${largestCheckError}`;
-  return { refusal, checkError };
+  return judgeCheck(found, expected);
 }
 
 async function runCheck(device: Device, graph: Graph): Promise<Record<string, Tensor>> {

@@ -5,15 +5,14 @@ import * as ort from "onnxruntime-node";
 import { assert } from "../base/errors.ts";
 import { bytesPerElement, type DType, type Tensor, type TensorData } from "../tensor/tensor.ts";
 
-/** The tensor as a feed: it shares the elements. bfloat16 has no feed type in ONNX Runtime's Node binding. */
+/** The tensor as a feed: it shares the elements. ONNX Runtime's Node binding has no bfloat16. */
 export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
-  assert(dtype !== "bfloat16", "bfloat16 tensors cannot be fed");
   // A newer Node has Float16Array, and the binding then insists on it; the bits are the same.
   const Float16 = (globalThis as { Float16Array?: new (...a: unknown[]) => TensorData })
     .Float16Array;
   const elements =
     dtype === "float16" && Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data;
-  return new ort.Tensor(dtype, elements as never, dims as number[]);
+  return new ort.Tensor(dtype as "float32", elements as Float32Array, dims as number[]);
 }
 
 /** A fetched tensor, sharing its elements. */

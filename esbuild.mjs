@@ -10,6 +10,8 @@ const node = {
   target: "node20",
   sourcemap: true,
   format: "esm",
+  // jsonc-parser's main file loads its parts in a way that no bundler sees.
+  mainFields: ["module", "main"],
   // CommonJS dependencies bundled into an ES module still call require().
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',

@@ -189,7 +189,11 @@ Cache: ${cacheFolder}`,
 function report(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    return complain({ code: "usage", text: error.message.replace(/^error: /, "") }, json, 1);
+    return complain(
+      { code: "usage", text: error.message.replace(/^error: /, "").replaceAll("\n", " ") },
+      json,
+      1,
+    );
   }
   if (isCancelled(error)) return complain({ code: "cancelled", text: "cancelled" }, json, 130);
   if (error instanceof UserError)

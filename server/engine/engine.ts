@@ -65,7 +65,7 @@ export class Engine implements Handlers<ReaderMethods> {
     };
   }
 
-  loadLm({ path }: { path: string }): Promise<LmInfo> {
+  async loadLm({ path }: { path: string }): Promise<LmInfo> {
     return this.#lock.run(async () => {
       const folder = modelPath(path);
       const known = [...this.loaded.lms.values()].find((it) => it.path === folder);
@@ -80,7 +80,7 @@ export class Engine implements Handlers<ReaderMethods> {
     });
   }
 
-  loadSae(params: {
+  async loadSae(params: {
     path: string;
     id?: string;
     lm?: string;
@@ -125,7 +125,7 @@ export class Engine implements Handlers<ReaderMethods> {
     });
   }
 
-  unload({ id }: { id: string }): Promise<null> {
+  async unload({ id }: { id: string }): Promise<null> {
     return this.#lock.run(async () => {
       const lm = this.loaded.lms.get(id);
       this.#streams.drop({ lm: id });
@@ -144,7 +144,7 @@ export class Engine implements Handlers<ReaderMethods> {
     );
   }
 
-  analyse(params: AnalyseParams, signal?: AbortSignal) {
+  async analyse(params: AnalyseParams, signal?: AbortSignal) {
     const state = {
       lmId: params.lm,
       lm: this.loaded.lm(params.lm),
@@ -154,7 +154,7 @@ export class Engine implements Handlers<ReaderMethods> {
     return this.#lock.run(() => readContext(state, params, signal), { signal });
   }
 
-  predictions(
+  async predictions(
     params: Parameters<ReaderMethods["predictions"]>[0],
     signal?: AbortSignal,
   ): Promise<ReturnType<ReaderMethods["predictions"]>> {
@@ -162,7 +162,7 @@ export class Engine implements Handlers<ReaderMethods> {
     return this.#lock.run(() => readPredictions(state, params, signal), { signal });
   }
 
-  logitEffects(
+  async logitEffects(
     { lm, sae, latents, k }: Parameters<ReaderMethods["logitEffects"]>[0],
     signal?: AbortSignal,
   ): Promise<ReturnType<ReaderMethods["logitEffects"]>> {
@@ -187,7 +187,7 @@ export class Engine implements Handlers<ReaderMethods> {
     );
   }
 
-  generate(
+  async generate(
     params: Parameters<ReaderMethods["generate"]>[0],
     signal?: AbortSignal,
   ): Promise<ReturnType<ReaderMethods["generate"]>> {
@@ -205,7 +205,7 @@ export class Engine implements Handlers<ReaderMethods> {
     );
   }
 
-  metaLatents(
+  async metaLatents(
     { meta, latents, k }: Parameters<ReaderMethods["metaLatents"]>[0],
     signal?: AbortSignal,
   ): Promise<ReturnType<ReaderMethods["metaLatents"]>> {

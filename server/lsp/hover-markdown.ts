@@ -1,7 +1,7 @@
 /** A hover's content as Markdown, at most about twenty lines. */
 import type { CardLatent, TokenCard } from "../protocol/page.ts";
 import type { HoverContent } from "../workbench/workbench.ts";
-import { bar, commandLink, figure, plain, shortened } from "./markdown.ts";
+import { bar, code, commandLink, figure, plain, shortened } from "./markdown.ts";
 
 /** Latents of a split word that are shown beside the token's own. */
 const wordLatents = 3;
@@ -18,7 +18,7 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
     if (word)
       lines.push(
         "",
-        `word **${plain(shortened(word.text, 40))}** as one (${word.tokens} tokens): ${word.latents
+        `word ${code(shortened(word.text, 40))} as one (${word.tokens} tokens): ${word.latents
           .slice(0, wordLatents)
           .map(
             (it) => `#${it.latent} max ${figure(it.max)}, mean ${figure(it.mean)}, on ${it.count}`,
@@ -43,7 +43,7 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
 function summary(card: TokenCard, contextCount: number): string {
   const place = `token ${card.index + 1} of ${card.tokensInContext}`;
   const parts = [
-    `**${plain(card.text)}**`,
+    code(card.text),
     `id ${card.id}`,
     contextCount > 1 ? `${place} of context ${card.context + 1}` : place,
     `position ${card.position}`,
@@ -87,5 +87,5 @@ function meaning({ label, logitEffects, metaLatents }: CardLatent): string {
 
 function footer(card: TokenCard): string {
   const share = card.squaredError / Math.max(1e-30, card.inputNorm ** 2);
-  return `L0 ${card.l0} · error ${figure(share * 100)} % of ‖x‖² · ${plain(card.sae)} · ${plain(card.hook)} · ${card.device}`;
+  return `L0 ${card.l0} · error ${figure(share * 100)} % of ‖x‖² · ${code(card.sae)} · ${code(card.hook)} · ${card.device}`;
 }

@@ -8,7 +8,9 @@ import {
   type Connection,
   type InitializeParams,
   type InitializeResult,
+  MessageType,
   ResponseError,
+  ShowMessageNotification,
   TextDocuments,
   TextDocumentSyncKind,
   type WorkDoneProgressReporter,
@@ -70,9 +72,10 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
       onReaderExit: ({ reason, expected }) => {
         log(expected ? "info" : "error", reason);
         if (!expected)
-          connection.window.showWarningMessage(
-            `Latent Workbench: ${reason}; it starts again with the next hover or edit.`,
-          );
+          void connection.sendNotification(ShowMessageNotification.type, {
+            type: MessageType.Warning,
+            message: `Latent Workbench: ${reason}; it starts again with the next hover or edit.`,
+          });
         announce(connection, ready(), [...ready().documents.values()], features);
       },
       onLog: log,
@@ -261,7 +264,10 @@ function settingsOf(
     return readSettings(section, defaultCacheFolder);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    connection.window.showErrorMessage(`Latent Workbench: ${error.message}`);
+    void connection.sendNotification(ShowMessageNotification.type, {
+      type: MessageType.Error,
+      message: `Latent Workbench: ${error.message}`,
+    });
     return readSettings({}, defaultCacheFolder);
   }
 }

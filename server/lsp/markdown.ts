@@ -1,14 +1,25 @@
 /** Text for people in Markdown, where nothing that comes from files, labels or models is markup. */
 
 /**
- * Escapes text so that Markdown and HTML show it as it is, on one line: control characters and bidi overrides
- * as escapes, blanks at the ends as ␣.
+ * Escapes text so that Markdown shows it as it is, on one line, whatever it holds: markup, HTML, addresses that
+ * would become links, control characters.
  */
 export function plain(text: string): string {
-  return visible(text).replace(
-    /[\\`*_{}[\]()#+\-.!|<>~&$:@]/g,
-    (mark) => `&#${mark.charCodeAt(0)};`,
-  );
+  const escaped = visible(text)
+    .replace(/[\\`*_[\]()|~$!#]/g, (mark) => `\\${mark}`)
+    .replace(/[&<>]/g, (mark) => `&#${mark.charCodeAt(0)};`);
+  const looksLikeAddress = /www\.|:\/\/|@|mailto:|command:/i.test(text);
+  return looksLikeAddress
+    ? escaped.replace(/[.:@]/g, (mark) => `&#${mark.charCodeAt(0)};`)
+    : escaped;
+}
+
+/** Text as a code span; not for tables. */
+export function code(text: string): string {
+  const shown = visible(text);
+  const longest = Math.max(0, ...(shown.match(/`+/g) ?? []).map((run) => run.length));
+  const fence = "`".repeat(longest + 1);
+  return longest > 0 || shown === "" ? `${fence} ${shown} ${fence}` : `${fence}${shown}${fence}`;
 }
 
 /** Text with everything invisible made visible; still plain text, not Markdown. */

@@ -59,11 +59,16 @@ export function parseLatentsFile(text: string, path: string): LatentsFile {
 
 function saeEntry(entry: unknown, place: (path: string) => string, file: string): SaeEntry {
   if (typeof entry === "string") return { path: place(entry) };
-  const { path, name, facts } = (entry ?? {}) as Partial<SaeEntry>;
+  const { path, name, facts, optional } = (entry ?? {}) as Partial<SaeEntry>;
   if (typeof path !== "string")
     throw new UserError(
       "bad-latents-file",
       `${file}: an entry of "saes" is ${JSON.stringify(entry)}; expected a path or {"path": …, "name": …, "facts": …}`,
     );
-  return { path: place(path), ...(name ? { name } : {}), ...(facts ? { facts } : {}) };
+  return {
+    path: place(path),
+    ...(name ? { name } : {}),
+    ...(facts ? { facts } : {}),
+    ...(optional ? { optional } : {}),
+  };
 }

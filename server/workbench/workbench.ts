@@ -182,12 +182,12 @@ export class Workbench {
     const entries: readonly SaeEntry[] | undefined = saes?.map(
       (it) => byName.get(it) ?? { path: it },
     );
+    const standard = (list: readonly SaeEntry[]): readonly SaeEntry[] | undefined =>
+      nonEmpty(list.filter((it) => !it.optional));
+    const fallback = lm === undefined ? standard(options.bundled.saes) : undefined;
     return {
       lm: lm ?? options.bundled.lm,
-      saes:
-        entries ??
-        nonEmpty(file?.saes ?? []) ??
-        (lm === undefined ? options.bundled.saes.filter((it) => !it.optional) : []),
+      saes: entries ?? standard(file?.saes ?? []) ?? fallback ?? [],
     };
   }
 

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
-import { bar, figure, plain, shortened, visible } from "../../server/lsp/markdown.ts";
+import { bar, code, figure, plain, shortened, visible } from "../../server/lsp/markdown.ts";
 
 test("nothing that comes from a file is markup", () => {
-  expect(plain("[a](b) <c> `d` | *e* ~f~ $g$")).not.toMatch(/[[\]()<>`|*~$]/);
+  expect(plain("[a](b) <c> `d` | *e* ~f~")).toBe(
+    "\\[a\\]\\(b\\) &#60;c&#62; \\`d\\` \\| \\*e\\* \\~f\\~",
+  );
+  expect(plain("www.a.b x://y")).not.toMatch(/[.:]/);
   expect(plain("&amp;")).toBe("&#38;amp;");
 });
 
@@ -11,6 +14,11 @@ test("what is invisible is made visible", () => {
   expect(visible("\u202eabc\u0000")).toBe("\\u202eabc\\u0000");
   expect(visible("\ud83d")).toBe("\\ud83d");
   expect(visible("😀")).toBe("😀");
+});
+
+test("code spans hold any text", () => {
+  expect(code(" a")).toBe("`␣a`");
+  expect(code("a``b")).toBe("``` a``b ```");
 });
 
 test("bars, figures, short texts", () => {

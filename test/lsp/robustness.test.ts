@@ -6,10 +6,7 @@ import { promptPath, startServer, textOf } from "./server.ts";
 let client: HeadlessClient;
 const log: string[] = [];
 beforeAll(async () => {
-  client = await startServer();
-  client.connection.onNotification("window/showMessage", ({ message }: { message: string }) => {
-    log.push(message);
-  });
+  client = await startServer({ onLog: (text) => log.push(text) });
 });
 afterAll(() => client.stop());
 

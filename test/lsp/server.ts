@@ -1,13 +1,11 @@
 /** The built language server under test. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { HeadlessClient } from "../../scripts/headless-client.ts";
+import { HeadlessClient, type HeadlessOptions } from "../../scripts/headless-client.ts";
 import { repoRoot } from "../parts.ts";
 
 /** Starts dist/main.js on the demo folder; `npm run build` must have run. */
-export function startServer(
-  options: { settings?: Record<string, unknown>; initializationOptions?: unknown } = {},
-): Promise<HeadlessClient> {
+export function startServer(options: Partial<HeadlessOptions> = {}): Promise<HeadlessClient> {
   const server = join(repoRoot, "dist/main.js");
   if (!existsSync(server)) throw new Error("dist/main.js is missing: run npm run build first");
   return HeadlessClient.start({

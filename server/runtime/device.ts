@@ -19,7 +19,6 @@ import {
 import { deviceRefused } from "./errors.ts";
 import { Device } from "./onnx-device.ts";
 
-export type { LoadOptions } from "./onnx-device.ts";
 export { Device, runtimeVersion } from "./onnx-device.ts";
 export type { Session } from "./session.ts";
 

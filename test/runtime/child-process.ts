@@ -2,8 +2,9 @@
  * Runs a TypeScript program of the tests in a process of its own, where its memory and CPU time are its alone.
  */
 import { execFile } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { processEnvironment } from "../../server/runtime/process-environment.ts";
 import { repoRoot } from "../parts.ts";
@@ -22,16 +23,12 @@ export async function runChild<T>(program: string, args: readonly string[] = [])
     external: ["onnxruntime-node"],
     logLevel: "silent",
   });
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, ...processEnvironment };
-    execFile(
-      process.execPath,
-      ["--expose-gc", outfile, ...args],
-      { env },
-      (error, stdout, stderr) => {
-        if (error) reject(new Error(stderr || error.message, { cause: error }));
-        else resolve(JSON.parse(stdout) as T);
-      },
-    );
-  });
+  const env = { ...process.env, ...processEnvironment };
+  const node = promisify(execFile);
+  try {
+    const { stdout } = await node(process.execPath, ["--expose-gc", outfile, ...args], { env });
+    return JSON.parse(stdout) as T;
+  } finally {
+    rmSync(outfile);
+  }
 }

@@ -8,7 +8,7 @@ import {
   judgeCheck,
   largestRowError,
 } from "../../server/runtime/check-graph.ts";
-import { Device, openDevice, runtimeVersion } from "../../server/runtime/device.ts";
+import { Device, openDevice, probeDevices, runtimeVersion } from "../../server/runtime/device.ts";
 import { toFloat32 } from "../../server/tensor/half.ts";
 import { type Tensor, tensor } from "../../server/tensor/tensor.ts";
 
@@ -60,6 +60,14 @@ describe("opening a device", () => {
     expect((error as Error).message).toMatch(
       new RegExp(`no usable device \\(${device}: .*backend`),
     );
+  });
+  test("a diagnosis tries all of this platform's, to the reason or the figure", async () => {
+    const reports = await probeDevices({ ...settings, device: "auto" });
+    expect(reports.at(-1)).toEqual({ device: "cpu", chosen: false });
+    expect(reports.map(({ device }) => device)).toContain("webgpu");
+    for (const { refusal, checkError } of reports.slice(0, -1)) {
+      expect(refusal ?? checkError).toBeDefined();
+    }
   });
   test("the version of ONNX Runtime is known", () => {
     expect(runtimeVersion).toMatch(/^\d+\.\d+\.\d+/);

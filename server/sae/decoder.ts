@@ -18,7 +18,7 @@ import type { SparseActs } from "./sparse-acts.ts";
 import { WeightValues } from "./weight-values.ts";
 
 /** Bytes of decoder rows that one run may gather, and tokens of one run. */
-const gatherBytes = 48 * 2 ** 20;
+const gatherBytes = 16 * 2 ** 20;
 const maxRows = 128;
 
 /** Whether the decoder's graph can use x, and whether it cannot do without. */

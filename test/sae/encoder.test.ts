@@ -8,6 +8,8 @@ import { loadSae } from "../../server/sae/load.ts";
 import { openSae, type Sae } from "../../server/sae/sae.ts";
 import { type Tensor, tensor } from "../../server/tensor/tensor.ts";
 import { expectRows, goldenFolder, readTensors, rows } from "./golden-files.ts";
+import { filled, made } from "./made-saes.ts";
+import { asTensor, each, matrix, plus, product } from "./plain-maths.ts";
 
 const folder = goldenFolder("sae-lens/jumprelu/plain");
 
@@ -44,13 +46,39 @@ describe("encoding", () => {
   });
 
   test("rows with more active latents than the guess run again, and the guess follows", async () => {
-    const description = await loadSae(folder);
-    // A declared L0 of 1 makes the first guess 16, where 50 are active.
-    const small = { ...description, config: { ...description.config, declared: { l0: 1 } } };
-    const fresh = await openSae(small, device);
-    const [x, acts] = [rows(golden, "x"), rows(golden, "feature_acts")];
-    for (let time = 0; time < 3; time++)
-      expectRows(await fresh.encodeDense(x), acts, 1e-5, `acts, time ${time}`);
+    const [d_in, d_sae] = [8, 1000];
+    const parameters = {
+      W_enc: filled([d_in, d_sae], 1.1),
+      b_enc: tensor("float32", [d_sae], new Float32Array(d_sae).fill(-0.5)),
+      W_dec: filled([d_sae, d_in], 1.7),
+      b_dec: filled([d_in], 1.9),
+    };
+    const metadata = { sae_lens_version: "6.0.0", hook_name: "blocks.0.hook_resid_post" };
+    const cfg = { architecture: "standard", d_in, d_sae, apply_b_dec_to_input: false, metadata };
+    const fresh = await openSae(
+      await loadSae(
+        made({
+          "cfg.json": cfg,
+          "sae_weights.safetensors": new Map(Object.entries(parameters)),
+        }),
+      ),
+      device,
+    );
+    // Small rows wake few latents, large ones several hundred: more than the first guess of 128.
+    const x = filled([40, d_in], 2.3);
+    for (let at = 0; at < x.data.length; at++) x.data[at]! *= at % (3 * d_in) < d_in ? 3 : 0.2;
+    const wanted = each(
+      plus(product(matrix(x), matrix(parameters.W_enc)), [...parameters.b_enc.data]),
+      (v) => Math.max(v, 0),
+    );
+    const counts = wanted.map((row) => row.filter((v) => v > 0).length);
+    expect(Math.max(...counts)).toBeGreaterThan(300);
+    expect(Math.min(...counts)).toBeLessThan(100);
+    for (let time = 0; time < 3; time++) {
+      const { offsets } = await fresh.encode(x);
+      expect(counts.map((_, row) => offsets[row + 1]! - offsets[row]!)).toEqual(counts);
+      expectRows(await fresh.encodeDense(x), asTensor(wanted), 1e-5, `acts, time ${time}`);
+    }
     await fresh.release();
   });
 

@@ -17,7 +17,8 @@ export type Fail = (problem: string) => never;
 
 /**
  * The reverse-mode rule of an op: from the gradients of its outputs (undefined where nothing flows) to those of
- * its inputs (undefined for an input that has none, such as indices).
+ * its inputs (undefined for an input that has none, such as indices). Where an input was stretched, the rule answers
+ * in the stretched shape; `backward` sums it down.
  */
 export type GradientRule<A> = (
   dy: readonly (Value | undefined)[],
@@ -41,6 +42,11 @@ export interface Op<A = any> {
   /** Parameters that ONNX takes as constant inputs after the inputs of the node. */
   operands?(attrs: A): readonly (Tensor | undefined)[];
   readonly gradient?: GradientRule<A>;
+  /**
+   * The gradient rule works element by element, so it also takes a gradient that is not yet stretched to the
+   * output's shape: that of a sum needs no tensor full of one number.
+   */
+  readonly elementwise?: true;
 }
 
 /** Types an op entry by its parameters. */

@@ -3,6 +3,8 @@
  */
 import type { Value, ValueType } from "../graph.ts";
 import { applyOne, defineOp, expectDType, type Fail } from "../op.ts";
+import { add, mul, reciprocal, sqrt, sub } from "./elementwise.ts";
+import { reduceMean } from "./reduce.ts";
 
 const layerNormOp = defineOp<{ readonly eps: number }>({
   name: "layerNorm",
@@ -13,7 +15,21 @@ const layerNormOp = defineOp<{ readonly eps: number }>({
     return [x!];
   },
   attributes: ({ eps }) => ({ epsilon: { float: eps }, axis: { int: -1 } }),
+  gradient([dy], [x, scale], _, { eps }) {
+    const centred = sub(x!, reduceMean(x!, [-1], true));
+    const factor = inverseRms(centred, eps);
+    const normalized = mul(centred, factor);
+    const slope = mul(dy!, scale!);
+    const along = mul(normalized, reduceMean(mul(slope, normalized), [-1], true));
+    const dx = mul(sub(sub(slope, reduceMean(slope, [-1], true)), along), factor);
+    return [dx, mul(dy!, normalized), dy];
+  },
 });
+
+/** 1 / √(mean(x²) + eps) over the last axis, kept as a dimension of 1; eps as the ONNX attribute has it, in f32. */
+function inverseRms(x: Value, eps: number): Value {
+  return reciprocal(sqrt(add(reduceMean(mul(x, x), [-1], true), Math.fround(eps))));
+}
 
 /** (x − mean) / √(variance + eps) · scale + bias over the last axis. Ba et al. 2016, arXiv:1607.06450. */
 export function layerNorm(x: Value, scale: Value, bias: Value | undefined, eps: number): Value {
@@ -34,6 +50,12 @@ const rmsNormOp = defineOp<{ readonly eps: number }>({
     return [x!];
   },
   attributes: ({ eps }) => ({ epsilon: { float: eps }, axis: { int: -1 } }),
+  gradient([dy], [x, scale], [y], { eps }) {
+    const factor = inverseRms(x!, eps);
+    const normalized = mul(x!, factor);
+    const along = mul(normalized, reduceMean(mul(dy!, y!), [-1], true));
+    return [mul(sub(mul(dy!, scale!), along), factor), mul(dy!, normalized)];
+  },
 });
 
 /** x / √(mean(x²) + eps) · scale over the last axis. Zhang and Sennrich 2019, arXiv:1910.07467. */

@@ -1,23 +1,32 @@
 /**
  * Ops that summarise along axes, and softmax.
  */
-import type { DType } from "../../tensor/tensor.ts";
+import { type DType, sizeOf } from "../../tensor/tensor.ts";
 import { type Dim } from "../dims.ts";
 import type { Value } from "../graph.ts";
 import { int64Tensor, scalarTensor } from "../small-tensor.ts";
 import { apply, applyOne, axisOf, defineOp, expectDType, type Fail, type Op } from "../op.ts";
-import { add, exp, log, sub } from "./elementwise.ts";
-import { squeeze } from "./shape.ts";
+import { add, cast, div, equal, exp, log, mul, stopGradient, sub } from "./elementwise.ts";
+import { scatterElements } from "./indexing.ts";
+import { dimOf, squeeze, unsqueeze, zerosLike } from "./shape.ts";
 
 interface ReduceAttrs {
   readonly axes: readonly number[];
   readonly keep: boolean;
 }
 
-function reduce(name: string, onnx: string): Op<ReduceAttrs> {
+/** Gradient of a summary along axes: from dy and y with these axes as dimensions of 1, and x, to dx. */
+type ReduceRule = (dy: Value, x: Value, y: Value, axes: readonly number[]) => Value;
+
+function reduce(name: string, onnx: string, rule: ReduceRule): Op<ReduceAttrs> {
   return defineOp<ReduceAttrs>({
     name,
     onnx,
+    gradient([dy], [x], [y], { axes, keep }) {
+      const at = axes.map((axis) => (axis < 0 ? axis + x!.dims.length : axis));
+      const kept = (value: Value) => (keep || at.length === 0 ? value : unsqueeze(value, at));
+      return [rule(kept(dy!), x!, kept(y!), at)];
+    },
     shape: ([x], { axes, keep }, fail) => [
       { dtype: x!.dtype, dims: reducedDims(x!.dims, axes, keep, fail) },
     ],
@@ -36,9 +45,20 @@ function reducedDims(
   return keep ? dims.map((dim, i) => (at.has(i) ? 1 : dim)) : dims.filter((_, i) => !at.has(i));
 }
 
-const reduceSumOp = reduce("reduceSum", "ReduceSum");
-const reduceMeanOp = reduce("reduceMean", "ReduceMean");
-const reduceMaxOp = reduce("reduceMax", "ReduceMax");
+// What is returned is stretched to x's shape where somebody needs it (`Op.elementwise`).
+const reduceSumOp = reduce("reduceSum", "ReduceSum", (dy) => dy);
+const reduceMeanOp = reduce("reduceMean", "ReduceMean", (dy, x, _, axes) => {
+  const known = axes.map((axis) => x.dims[axis]!).filter((size) => typeof size === "number");
+  const scaled = known.length === 0 ? dy : mul(dy, 1 / sizeOf(known));
+  return axes
+    .filter((axis) => typeof x.dims[axis] === "string")
+    .reduce((sum, axis) => div(sum, cast(dimOf(x, axis), x.dtype)), scaled);
+});
+const reduceMaxOp = reduce("reduceMax", "ReduceMax", (dy, x, y, axes) => {
+  // Equal largest elements share, as in torch's amax.
+  const isMax = cast(equal(x, y), x.dtype);
+  return mul(isMax, div(dy, reduceSum(isMax, axes, true)));
+});
 
 /** Sum along axes; `keep` leaves them as dimensions of 1. */
 export function reduceSum(x: Value, axes: readonly number[], keep = false): Value {
@@ -78,6 +98,10 @@ const softmaxOp = defineOp<{ readonly axis: number }>({
     return [x!];
   },
   attributes: ({ axis }) => ({ axis: { int: axis } }),
+  gradient([dy], _, [y], { axis }) {
+    const weighted = mul(dy!, y!);
+    return [sub(weighted, mul(y!, reduceSum(weighted, [axis], true)))];
+  },
 });
 
 /** e^x / Σ e^x along an axis. */
@@ -87,7 +111,8 @@ export function softmax(x: Value, axis = -1): Value {
 
 /** log Σ e^x along an axis, computed from the distance to the maximum. */
 export function logsumexp(x: Value, axis = -1, keep = false): Value {
-  const top = reduceMax(x, [axis], true);
+  // The maximum cancels out of value and gradient.
+  const top = stopGradient(reduceMax(x, [axis], true));
   const result = add(top, log(reduceSum(exp(sub(x, top)), [axis], true)));
   return keep ? result : squeeze(result, [axis]);
 }
@@ -115,6 +140,9 @@ const cumsumOp = defineOp<CumsumAttrs>({
     reverse: { int: reverse ? 1 : 0 },
   }),
   operands: ({ axis }) => [scalarTensor(axis, "int64")],
+  gradient: ([dy], _, __, { axis, exclusive, reverse }) => [
+    cumsum(dy!, axis, { exclusive, reverse: !reverse }),
+  ],
 });
 
 /** Running sums along an axis; `exclusive` leaves the element itself out. */
@@ -156,6 +184,10 @@ const topkOp = defineOp<TopkAttrs>({
     largest: { int: largest ? 1 : 0 },
     sorted: { int: sorted ? 1 : 0 },
   }),
+  gradient: ([dy], [x], [, indices], { axis }) => [
+    dy && scatterElements(zerosLike(x!), indices!, dy, { axis }),
+    undefined,
+  ],
 });
 
 /** How `topk` selects; `kDim` names the result's dimension when k is a value. */

@@ -3,8 +3,9 @@
  */
 import { addDims, type Dim, divideDims, multiplyDims, subtractDims } from "../dims.ts";
 import type { Value } from "../graph.ts";
-import { int64Tensor } from "../small-tensor.ts";
+import { int64Tensor, scalarTensor } from "../small-tensor.ts";
 import { apply, applyOne, axisOf, broadcast, defineOp, type Fail, sameDType } from "../op.ts";
+import { add, sub } from "./elementwise.ts";
 
 const transposeOp = defineOp<{ readonly perm: readonly number[] }>({
   name: "transpose",
@@ -17,6 +18,12 @@ const transposeOp = defineOp<{ readonly perm: readonly number[] }>({
     return [{ dtype, dims: perm.map((axis) => dims[axis]!) }];
   },
   attributes: ({ perm }) => ({ perm: { ints: perm } }),
+  gradient: ([dy], _, __, { perm }) => [
+    transpose(
+      dy!,
+      perm.map((____, axis) => perm.indexOf(axis)),
+    ),
+  ],
 });
 
 /** Axis i of the result is axis perm[i] of x. */
@@ -29,6 +36,7 @@ const reshapeOp = defineOp<{ readonly dims: readonly Dim[] }>({
   onnx: "Reshape",
   shape: ([x], { dims }, fail) => [{ dtype: x!.dtype, dims: reshapedDims(x!.dims, dims, fail) }],
   operands: ({ dims }) => [int64Tensor(dims as readonly number[])],
+  gradient: ([dy], [x]) => [reshapeLike(dy!, x!)],
 });
 
 /**
@@ -79,6 +87,7 @@ const concatOp = defineOp<{ readonly axis: number }>({
     ];
   },
   attributes: ({ axis }) => ({ axis: { int: axis } }),
+  gradient: ([dy], parts, _, { axis }) => splitLike(dy!, parts as readonly Value[], axis),
 });
 
 /** Tensors one after the other along an axis: ["past", 64] and ["tokens", 64] give ["past+tokens", 64]. */
@@ -100,11 +109,48 @@ const splitOp = defineOp<{ readonly sizes: readonly number[]; readonly axis: num
   },
   attributes: ({ axis }) => ({ axis: { int: axis } }),
   operands: ({ sizes }) => [int64Tensor(sizes)],
+  gradient: (dys, _, parts, { axis }) => [joined(dys, parts, axis)],
 });
 
 /** Consecutive parts of these sizes along an axis. */
 export function split(x: Value, sizes: readonly number[], axis: number): readonly Value[] {
   return apply(splitOp, [x], { sizes, axis });
+}
+
+const splitLikeOp = defineOp<{ readonly axis: number; readonly sizes: readonly Dim[] }>({
+  name: "splitLike",
+  onnx: "Split",
+  shape: ([x], { axis, sizes }, fail) => {
+    const at = axisOf(axis, x!.dims.length, fail);
+    const total = addDims(...sizes);
+    if (x!.dims[at] !== total) fail(`sizes sum to ${total}, but dimension ${at} is ${x!.dims[at]}`);
+    return sizes.map((size) => ({
+      dtype: x!.dtype,
+      dims: x!.dims.map((dim, i) => (i === at ? size : dim)),
+    }));
+  },
+  attributes: ({ axis }) => ({ axis: { int: axis } }),
+  gradient: (dys, _, parts, { axis }) => [joined(dys, parts, axis)],
+});
+
+/** Consecutive parts along an axis, each as long as the value at its place in `likes`: undoes `concat`. */
+export function splitLike(x: Value, likes: readonly Value[], axis: number): readonly Value[] {
+  const at = axis < 0 ? axis + x.dims.length : axis;
+  const sizes = likes.map(({ dims }) => dims[at]!);
+  if (sizes.every((size) => typeof size === "number")) return split(x, sizes, at);
+  const lengths = concat(
+    likes.map((like) => dimOf(like, at)),
+    0,
+  );
+  return apply(splitLikeOp, [x, lengths], { axis: at, sizes });
+}
+
+/** The gradient of what was split: those of the parts, zero where nothing flows. */
+function joined(dys: readonly (Value | undefined)[], parts: readonly Value[], axis: number): Value {
+  return concat(
+    parts.map((part, i) => dys[i] ?? zerosLike(part)),
+    axis,
+  );
 }
 
 /** A range along one axis: [from, to); negative numbers count from the end; without `to`, up to the end. */
@@ -139,6 +185,13 @@ const sliceOp = defineOp<{
     int64Tensor([to ?? 2 ** 53 - 1]),
     int64Tensor([axis]),
   ],
+  gradient([dy], [x], _, { axis, from, to }) {
+    const dim = x!.dims.at(axis)!;
+    const toEnd = (at: number) => (typeof dim === "number" ? dim - at : sub(dimOf(x!, axis), at));
+    const before = from < 0 ? toEnd(-from) : from;
+    const after = to === undefined ? 0 : to < 0 ? -to : toEnd(to);
+    return [padTo(dy!, axis, { before, after }, dim)];
+  },
 });
 
 /** The elements of a range along one axis. On a symbolic dimension the range must lie inside it at every run. */
@@ -154,6 +207,10 @@ const sliceAtOp = defineOp<{ readonly axis: number; readonly length: Dim }>({
     return [{ dtype: x!.dtype, dims: x!.dims.map((dim, i) => (i === at ? length : dim)) }];
   },
   operands: ({ axis }) => [int64Tensor([axis])],
+  gradient([dy], [x, from, to], _, { axis }) {
+    const after = sub(dimOf(x!, axis), to!);
+    return [padTo(dy!, axis, { before: from!, after }, x!.dims.at(axis)!)];
+  },
 });
 
 /** A range of known (perhaps symbolic) length whose ends, int64 [1], are computed in the graph. */
@@ -164,6 +221,36 @@ export function sliceAt(
   length: Dim,
 ): Value {
   return applyOne(sliceAtOp, [x, ends.from, ends.to], { axis, length });
+}
+
+const padOp = defineOp<{ readonly axis: number; readonly length: Dim }>({
+  name: "pad",
+  onnx: "Pad",
+  shape: ([x], { axis, length }) => [
+    { dtype: x!.dtype, dims: x!.dims.map((dim, i) => (i === axis ? length : dim)) },
+  ],
+  operands: ({ axis }) => [undefined, int64Tensor([axis])],
+  gradient([dy], [x, ends], _, { axis }) {
+    const from = slice(ends!, { axis: 0, to: 1 });
+    return [sliceAt(dy!, axis, { from, to: add(from, dimOf(x!, axis)) }, x!.dims[axis]!)];
+  },
+});
+
+/** x with so many zeros before and after it along an axis that it gets this length; int64 [1] where computed. */
+export function padTo(
+  x: Value,
+  axis: number,
+  { before, after }: { readonly before: number | Value; readonly after: number | Value },
+  length: Dim,
+): Value {
+  const value = (n: number | Value) =>
+    typeof n === "number" ? x.graph.constant(int64Tensor([n])) : n;
+  const ends =
+    typeof before === "number" && typeof after === "number"
+      ? x.graph.constant(int64Tensor([before, after]))
+      : concat([value(before), value(after)], 0);
+  const at = axis < 0 ? axis + x.dims.length : axis;
+  return applyOne(padOp, [x, ends], { axis: at, length });
 }
 
 const dimOfOp = defineOp<{ readonly axis: number }>({
@@ -192,6 +279,7 @@ const expandOp = defineOp<{ readonly dims: readonly Dim[] }>({
   },
   // 1 keeps x's own dimension, which is all that a name can mean here.
   operands: ({ dims }) => [int64Tensor(dims.map((dim) => (typeof dim === "number" ? dim : 1)))],
+  gradient: ([dy]) => [dy],
 });
 
 const expandLikeOp = defineOp<{ readonly dims: readonly Dim[] }>({
@@ -200,6 +288,7 @@ const expandLikeOp = defineOp<{ readonly dims: readonly Dim[] }>({
   shape([x], { dims }, fail) {
     return [{ dtype: x!.dtype, dims: broadcast([x!.dims, dims], fail) }];
   },
+  gradient: ([dy]) => [dy],
 });
 
 const shapeOfOp = defineOp({
@@ -224,6 +313,30 @@ export function expandLike(x: Value, like: Value): Value {
   return applyOne(expandLikeOp, [x, applyOne(shapeOfOp, [like], {})], { dims: like.dims });
 }
 
+/** Zeros of the shape and element type of `like`. */
+export function zerosLike(like: Value): Value {
+  return expandLike(like.graph.constant(scalarTensor(0, like.dtype)), like);
+}
+
+const reshapeLikeOp = defineOp<{ readonly dims: readonly Dim[] }>({
+  name: "reshapeLike",
+  onnx: "Reshape",
+  shape([x], { dims }, fail) {
+    if (multiplyDims(x!.dims) !== multiplyDims(dims)) {
+      fail(`${multiplyDims(x!.dims)} elements do not fit [${dims.join(", ")}]`);
+    }
+    return [{ dtype: x!.dtype, dims }];
+  },
+  gradient: ([dy], [x]) => [reshapeLike(dy!, x!)],
+});
+
+/** The elements of x in the shape of `like`; that shape is computed only where it has two names out of their places. */
+export function reshapeLike(x: Value, like: Value): Value {
+  const moved = like.dims.filter((dim, i) => typeof dim === "string" && dim !== x.dims[i]);
+  if (moved.length <= 1) return reshape(x, like.dims);
+  return applyOne(reshapeLikeOp, [x, applyOne(shapeOfOp, [like], {})], { dims: like.dims });
+}
+
 const unsqueezeOp = defineOp<{ readonly axes: readonly number[] }>({
   name: "unsqueeze",
   onnx: "Unsqueeze",
@@ -235,6 +348,7 @@ const unsqueezeOp = defineOp<{ readonly axes: readonly number[] }>({
     return [{ dtype: x!.dtype, dims }];
   },
   operands: ({ axes }) => [int64Tensor(axes)],
+  gradient: ([dy], _, __, { axes }) => [squeeze(dy!, axes)],
 });
 
 /** x with dimensions of 1 at these axes of the result. */
@@ -252,6 +366,7 @@ const squeezeOp = defineOp<{ readonly axes: readonly number[] }>({
     return [{ dtype: x!.dtype, dims: x!.dims.filter((_, i) => !at.has(i)) }];
   },
   operands: ({ axes }) => [int64Tensor(axes)],
+  gradient: ([dy], _, __, { axes }) => [unsqueeze(dy!, axes)],
 });
 
 /** x without these axes, which must be 1. */

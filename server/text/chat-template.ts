@@ -6,8 +6,8 @@
  * marks say where the content is. Templates that trim, drop or rewrite contents are asked again message by message, then
  * line by line; what still cannot be placed is named in `problems` and treated as the template's own text.
  */
-import { Template } from "@huggingface/jinja";
-import { chatTemplateRefused } from "./errors.ts";
+import { UserError } from "../base/errors.ts";
+import { JinjaTemplate } from "./jinja.ts";
 
 /** A message of a conversation. */
 export interface ChatMessage {
@@ -39,17 +39,16 @@ const mostLines = 64;
 /** A model's chat template. */
 export class ChatTemplate {
   readonly #source: string;
-  readonly #template: Template;
+  readonly #template: JinjaTemplate;
   readonly #variables: Readonly<Record<string, unknown>>;
 
   /** `namedTokens`: what the template knows as `bos_token` and so on. */
   constructor(source: string, namedTokens: Readonly<Record<string, string>>) {
     this.#source = source;
-    this.#template = refusing(() => new Template(source));
-    // As apply_chat_template passes them. Without a clock here, `strftime_now` is undefined: templates that test for it fall
-    // back to a date of their own, the others are refused by the engine.
+    this.#template = new JinjaTemplate(source);
+    // As apply_chat_template passes them.
     const given = { tools: null, documents: null, add_generation_prompt: false };
-    this.#variables = { ...given, strftime_now: undefined, ...namedTokens };
+    this.#variables = { ...given, ...namedTokens };
   }
 
   /** The text that a model reads for a conversation, and where the contents are in it. */
@@ -65,12 +64,10 @@ export class ChatTemplate {
   }
 
   #run(messages: readonly ChatMessage[]): string {
-    return refusing(() =>
-      this.#template.render({
-        ...this.#variables,
-        messages: messages.map((each) => ({ ...each })),
-      }),
-    );
+    return this.#template.render({
+      ...this.#variables,
+      messages: messages.map((each) => ({ ...each })),
+    });
   }
 }
 
@@ -89,14 +86,6 @@ function inOrder(
     else kept.push(span);
   }
   return kept;
-}
-
-function refusing<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw chatTemplateRefused(error instanceof Error ? error.message : String(error), error);
-  }
 }
 
 function nameMessage(messages: readonly ChatMessage[], index: number): string {
@@ -166,7 +155,8 @@ class ContentPlacer {
     }
     const lines = this.#lines(index);
     const found = lines.length > mostLines ? [] : lines.flatMap((line) => this.#once(line));
-    if (found.length > 0) problems.push(`${name}: the chat template leaves out a part of it`);
+    if (found.length > 0)
+      problems.push(`${name}: the chat template leaves out or changes a part of it`);
     else if (this.#core(index).length > 0)
       problems.push(
         `${name}: the chat template leaves it out or changes it, so its tokens cannot be led back to the file`,
@@ -213,7 +203,8 @@ class ContentPlacer {
     let rendered: string;
     try {
       rendered = this.#run(messages);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
       // A template that checks contents may refuse marked ones; the unmarked conversation rendered well.
       return undefined;
     }

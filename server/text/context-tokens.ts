@@ -117,25 +117,21 @@ function bosFor(tokenizer: Tokenizer, problems: string[]): number | undefined {
 }
 
 function withBos(tokens: Tokens, bos: number): Tokens {
-  const before = (array: Int32Array, value: number): Int32Array => {
-    const result = new Int32Array(array.length + 1);
-    result[0] = value;
-    result.set(array, 1);
-    return result;
-  };
-  const beforeBytes = (array: Uint8Array, value: number): Uint8Array => {
-    const result = new Uint8Array(array.length + 1);
-    result[0] = value;
-    result.set(array, 1);
-    return result;
-  };
   return {
-    ids: before(tokens.ids, bos),
-    part: before(tokens.part, -1),
-    start: before(tokens.start, 0),
-    end: before(tokens.end, 0),
-    flags: beforeBytes(tokens.flags, tokenFlags.special | tokenFlags.inserted),
-    byteOfCharacter: beforeBytes(tokens.byteOfCharacter, 0),
-    bytesInCharacter: beforeBytes(tokens.bytesInCharacter, 0),
+    ids: withFirst(tokens.ids, bos),
+    part: withFirst(tokens.part, -1),
+    start: withFirst(tokens.start, 0),
+    end: withFirst(tokens.end, 0),
+    flags: withFirst(tokens.flags, tokenFlags.special | tokenFlags.inserted),
+    byteOfCharacter: withFirst(tokens.byteOfCharacter, 0),
+    bytesInCharacter: withFirst(tokens.bytesInCharacter, 0),
   };
+}
+
+function withFirst<T extends Int32Array | Uint8Array>(array: T, first: number): T {
+  const Numbers = array.constructor as new (length: number) => T;
+  const result = new Numbers(array.length + 1);
+  result[0] = first;
+  result.set(array, 1);
+  return result;
 }

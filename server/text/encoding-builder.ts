@@ -60,22 +60,18 @@ export class EncodingBuilder {
     this.#end[this.#length++] = end;
   }
 
-  /** Where one original range became several units, bytes are counted through all of them. */
+  /** Where one original range became several characters, bytes are counted through all of them. */
   #countInClusters(piece: Piece, start: number, end: number): void {
     const first = clusterAround(piece, start);
     const last = clusterAround(piece, end - 1);
-    const splitsFirst = first.from < start;
-    const splitsLast = last.to > end;
-    if (!splitsFirst && !splitsLast) return;
-    const cluster = splitsFirst ? first : last;
-    const { text } = piece;
-    const before = Buffer.byteLength(text.slice(cluster.from, Math.max(cluster.from, start)));
-    const index = Math.max(1, this.#byteOfCharacter[this.#length] as number);
-    this.#byteOfCharacter[this.#length] = splitsFirst ? Math.min(255, before + index) : 0;
-    this.#bytesInCharacter[this.#length] = Math.min(
-      255,
-      Buffer.byteLength(text.slice(cluster.from, cluster.to)),
-    );
+    if (!first && !last) return;
+    const at = this.#length;
+    const before = (first?.before ?? 0) + Math.max(0, (this.#byteOfCharacter[at] as number) - 1);
+    if (before > 0) {
+      this.#byteOfCharacter[at] = Math.min(255, before + 1);
+      if (first) this.#bytesInCharacter[at] = Math.min(255, first.bytes);
+    } else if (last && (last.to > end || this.#bytesInCharacter[at]))
+      this.#bytesInCharacter[at] = Math.min(255, last.bytes);
   }
 
   #reserve(more: number): void {
@@ -96,8 +92,17 @@ function copyInto<T extends Int32Array | Uint8Array>(to: T, from: T): T {
   return to;
 }
 
-/** The units of a piece around one that stand for the same original range; empty ranges stand alone. */
-function clusterAround(piece: Piece, unit: number): { from: number; to: number } {
+interface Cluster {
+  /** Unit behind its last one. */
+  readonly to: number;
+  /** UTF-8 bytes of all of it, and of what stands before the unit asked for. */
+  readonly bytes: number;
+  readonly before: number;
+}
+
+/** The characters around a unit that stand for the same original range, if there are several. */
+function clusterAround(piece: Piece, unit: number): Cluster | undefined {
+  const { text } = piece;
   const start = originStart(piece, unit);
   const end = originEnd(piece, unit + 1);
   const same = (at: number): boolean =>
@@ -105,6 +110,11 @@ function clusterAround(piece: Piece, unit: number): { from: number; to: number }
   let from = unit;
   while (from > 0 && same(from - 1)) from--;
   let to = unit + 1;
-  while (to < piece.text.length && same(to)) to++;
-  return { from, to };
+  while (to < text.length && same(to)) to++;
+  if (to - from < 2) return undefined;
+  return {
+    to,
+    bytes: Buffer.byteLength(text.slice(from, to)),
+    before: Buffer.byteLength(text.slice(from, unit)),
+  };
 }

@@ -9,6 +9,7 @@ engine.catch(() => undefined); // every call reports why the device could not be
 
 const methods = [
   "info",
+  "probe",
   "loadLm",
   "loadSae",
   "unload",

@@ -171,7 +171,7 @@ function commandLine(around: CommandSurroundings, signal: AbortSignal): Command 
   verb("doctor", "show devices with reasons and check figures, versions, caches, memory").action(
     (options) =>
       withEngine(options, async (engine) => {
-        const info = engine.info();
+        const info = await engine.probe();
         const { cacheFolder } = around;
         print(
           options.json

@@ -16,7 +16,7 @@ import type {
   ReaderSettings,
   SaeInfo,
 } from "../protocol/reader.ts";
-import { type Device, openDevice, runtimeVersion } from "../runtime/device.ts";
+import { type Device, openDevice, probeDevices, runtimeVersion } from "../runtime/device.ts";
 import type { DeviceReport } from "../protocol/reader.ts";
 import { loadSae } from "../sae/load.ts";
 import { openSae } from "../sae/sae.ts";
@@ -38,6 +38,7 @@ export class Engine implements Handlers<ReaderMethods> {
   readonly loaded: Loaded = new Loaded();
   readonly #device: Device;
   readonly #reports: readonly DeviceReport[];
+  readonly #settings: ReaderSettings;
   readonly #lock = new DeviceLock();
   readonly #streams: StreamCache;
   readonly #selfChecks: SelfChecks;
@@ -45,6 +46,7 @@ export class Engine implements Handlers<ReaderMethods> {
   private constructor(device: Device, reports: readonly DeviceReport[], settings: ReaderSettings) {
     this.#device = device;
     this.#reports = reports;
+    this.#settings = settings;
     this.#streams = new StreamCache(settings.memoryBudget * streamShare);
     this.#selfChecks = new SelfChecks(settings);
   }
@@ -62,6 +64,17 @@ export class Engine implements Handlers<ReaderMethods> {
       runtimeVersion,
       threads: this.#device.threads,
       memory: this.#device.ledger.status(),
+    };
+  }
+
+  /** Tries every device of this platform; the one in use stays in use. */
+  async probe(): Promise<ReaderInfo> {
+    const settings = this.#settings;
+    const reports = await this.#lock.run(() => probeDevices(settings));
+    const chosen = this.#device.name;
+    return {
+      ...this.info(),
+      devices: reports.map((it) => ({ ...it, chosen: it.device === chosen })),
     };
   }
 

@@ -160,6 +160,8 @@ export interface PredictionReading {
 /** The table. */
 export interface ReaderMethods {
   info(params: Record<string, never>): ReaderInfo;
+  /** The same with every device of the platform tried and compared with the CPU, however slow. */
+  probe(params: Record<string, never>): ReaderInfo;
   loadLm(params: { path: string }): LmInfo;
   /** `lm`: the model whose width and layers the SAE is checked against. `facts`: answers to what a format does not store. */
   loadSae(params: {

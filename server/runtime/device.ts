@@ -5,6 +5,7 @@
  * and every refusal keeps its reason.
  */
 import { availableParallelism } from "node:os";
+import { hasSharedLibrary } from "../files/shared-library.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { DeviceName, DeviceReport, ReaderSettings } from "../protocol/reader.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -54,6 +55,8 @@ export async function probeDevices(settings: DeviceSettings): Promise<DeviceRepo
   return reports;
 }
 
+const vulkanLoader = "libvulkan.so.1";
+
 /** Devices that "auto" considers, best first. */
 function candidates(): DeviceName[] {
   switch (process.platform) {
@@ -79,6 +82,9 @@ async function tryDevice(
   mustBeFaster: boolean,
 ): Promise<Answer> {
   const threads = settings.threads > 0 ? settings.threads : availableParallelism();
+  // Asked first because the WebGPU provider complains on stderr in its own words.
+  if (name === "webgpu" && !hasSharedLibrary(vulkanLoader))
+    return { refusal: `there is no Vulkan loader (${vulkanLoader}); install it with a driver` };
   const device = new Device(name, threads, settings.memoryBudget);
   if (name === "cpu") return { device };
   if (name === "cuda" && process.env["NVIDIA_TF32_OVERRIDE"] !== "0") {

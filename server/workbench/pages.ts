@@ -103,7 +103,7 @@ export function pageHandlers(
       return null;
     },
     doctor: async (_, signal) => ({
-      text: readerInfoText(await workbench.reader.call("info", {}, signal)),
+      text: readerInfoText(await workbench.reader.call("probe", {}, signal)),
     }),
   };
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { UserError } from "../base/errors.ts";
 import type { ReaderMethods, ReaderSettings } from "../protocol/reader.ts";
+import { readerEnvironment } from "../protocol/reader-environment.ts";
 import { Caller } from "../protocol/rpc.ts";
 
 /** What happened to a reader, for the log and the user. */
@@ -74,8 +75,7 @@ export class ReaderProcess {
       serialization: "advanced",
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [],
-      // ONNX Runtime's CUDA provider computes in TF32 unless told otherwise; f32 means f32 here.
-      env: { ...process.env, NVIDIA_TF32_OVERRIDE: "0", ELECTRON_RUN_AS_NODE: "1" },
+      env: { ...process.env, ...readerEnvironment, ELECTRON_RUN_AS_NODE: "1" },
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])

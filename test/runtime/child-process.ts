@@ -6,7 +6,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { processEnvironment } from "../../server/runtime/process-environment.ts";
+import { readerEnvironment } from "../../server/protocol/reader-environment.ts";
 import { repoRoot } from "../parts.ts";
 
 /** Bundles `program` and runs it with Node; returns what it printed as JSON. */
@@ -23,7 +23,7 @@ export async function runChild<T>(program: string, args: readonly string[] = [])
     external: ["onnxruntime-node"],
     logLevel: "silent",
   });
-  const env = { ...process.env, ...processEnvironment };
+  const env = { ...process.env, ...readerEnvironment };
   const node = promisify(execFile);
   try {
     const { stdout } = await node(process.execPath, ["--expose-gc", outfile, ...args], { env });

@@ -1,5 +1,5 @@
 /**
- * Environment variables with which a process that opens a device must be started; they act before its first line.
+ * Environment variables with which a process that opens a device is started; they act before its first line.
  */
 
 /**
@@ -11,7 +11,7 @@
  * block gets pages of its own: 459 MB, and 6 after release. Huge pages make up for the page faults: ten blocks take
  * 92 cpu-ms for 128 tokens either way, 486 instead of 426 for 512, 1,082 instead of 1,191 for 1,000.
  */
-export const processEnvironment: Readonly<Record<string, string>> = {
+export const readerEnvironment: Readonly<Record<string, string>> = {
   NVIDIA_TF32_OVERRIDE: "0",
   GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1048576",
 };

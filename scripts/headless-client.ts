@@ -82,8 +82,10 @@ export class HeadlessClient {
       cwd: options.workspaceFolder,
     });
     const client = new HeadlessClient(child, options);
-    const gone = once(child, "exit").then(([code]) => {
-      throw new Error(`the language server ended with exit code ${code} before it was ready`);
+    let said = "";
+    child.stderr?.on("data", (text: string) => (said += text));
+    const gone = once(child, "close").then(([code]) => {
+      throw new Error(`the language server ended with exit code ${code} at its start\n${said}`);
     });
     client.initialized = await Promise.race([client.#initialize(options), gone]);
     return client;

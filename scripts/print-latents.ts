@@ -21,20 +21,21 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   const log: string[] = [];
-  const client = await HeadlessClient.start({
-    server: join(repoRoot, "dist/main.js"),
-    workspaceFolder: workspaceOf(file),
-    settings: { hover: { latents: 5 } },
-    onLog: (text) => log.push(text),
-  });
+  let client: HeadlessClient | undefined;
   try {
+    client = await HeadlessClient.start({
+      server: join(repoRoot, "dist/main.js"),
+      workspaceFolder: workspaceOf(file),
+      settings: { hover: { latents: 5 } },
+      onLog: (text) => log.push(text),
+    });
     return await printFile(client, file);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.stderr.write(log.slice(-20).join(""));
     return 1;
   } finally {
-    await client.stop();
+    await client?.stop();
   }
 }
 

@@ -3,7 +3,7 @@ import type { Value } from "../graph/graph.ts";
 import { Graph } from "../graph/graph.ts";
 import { add, gelu, gemm, layerNorm, mul, relu, rmsNorm, silu } from "../graph/ops/index.ts";
 import { unreachable } from "../base/errors.ts";
-import { sizeOf, type StoredTensor, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type StoredTensor, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ActivationName, LmConfig } from "./config.ts";
 import type { BlockHookKind } from "./hook-points.ts";
 
@@ -42,7 +42,6 @@ export class BlockBuilder {
   readonly config: LmConfig;
   readonly #source: WeightSource;
   readonly #names: string[] = [];
-  #parameters = 0;
 
   constructor(name: string, config: LmConfig, source: WeightSource) {
     this.graph = new Graph(name);
@@ -55,15 +54,9 @@ export class BlockBuilder {
     return this.#names;
   }
 
-  /** Elements of the weights used so far. */
-  get parameters(): number {
-    return this.#parameters;
-  }
-
   /** A weight as f32, checked for its shape. */
   weight(name: string, dims: readonly number[]): Value {
     this.#names.push(name);
-    this.#parameters += sizeOf(dims);
     return this.graph.weight(name, this.#source(name, dims));
   }
 

@@ -1,5 +1,6 @@
 /** The chain of block sessions: loaded when first needed, one graph per layer with symbolic lengths. */
 import type { Device, Session } from "../runtime/device.ts";
+import { activationBytes, graphWeightBytes } from "../runtime/memory-plan.ts";
 import { type StoredTensor, sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { BlockBuilder, type WeightSource } from "./block-builder.ts";
@@ -40,9 +41,10 @@ export class Blocks {
     this.#device = device;
   }
 
-  /** Bytes of one block's session: the CPU provider keeps every weight as f32, whatever the file has. */
-  get bytesPerBlock(): number {
-    return this.#build(0, placeholder).builder.parameters * 4;
+  /** Bytes of one block's weights in its session, and of its intermediate values in a run of these lengths. */
+  plan(lengths: { tokens: number; past: number }): { weights: number; activations: number } {
+    const { graph } = this.#build(0, placeholder).builder;
+    return { weights: graphWeightBytes(graph), activations: activationBytes(graph, lengths) };
   }
 
   /** Throws for the first weight of any layer that is missing or has another shape than the config says. */
@@ -109,7 +111,7 @@ export class Blocks {
       if (dims.length === 1) this.#weights.checkFinite(name);
       return source;
     });
-    const bytes = builder.parameters * 4;
+    const bytes = graphWeightBytes(builder.graph);
     this.#device.ledger.require([{ what: this.ledgerLine, bytes: this.#bytes + bytes }]);
     const label = `${this.#model} block ${layer}`;
     const session = await this.#device.load(builder.graph, { label });

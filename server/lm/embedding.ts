@@ -33,7 +33,7 @@ export function embed(
   }
   // A sum of zeros unless a row has NaN or infinities.
   let zero = 0;
-  for (const x of rows) zero += x * 0;
+  for (const x of rows) zero += x - x;
   if (zero !== 0) {
     for (const name of [names.embedding, names.positions]) if (name) weights.checkFinite(name);
   }

@@ -7,6 +7,7 @@ import { basename, dirname } from "node:path";
 import type { Weights } from "../files/weights.ts";
 import type { LmInfo } from "../protocol/reader.ts";
 import type { Device } from "../runtime/device.ts";
+import { kvCacheBytes } from "../runtime/memory-plan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Architecture } from "./architectures/architecture.ts";
@@ -19,8 +20,13 @@ import type { LmWeights } from "./lm-weights.ts";
 import { type PositionInputs, RotaryCache } from "./position-inputs.ts";
 import { Unembedding } from "./unembedding.ts";
 
-/** Rows that one run of a block takes at most: bounds scores to [n_heads, 512, past + 512] and cancellation to one run. */
-export const maxRunRows = 512;
+/**
+ * Rows and scores that one run of a block takes at most. 1,000 tokens of SmolLM2 to layer 9 cost 1,015 cpu-ms in runs of 128
+ * rows, 1,071 of 256, 1,105 of 512, 1,768 of 1,024 (the upper triangle of scores is computed for nothing, and large
+ * buffers are slow: `runtime/onnx-device.ts`); 64 rows make the matrix products slow. A run is also what cancelling waits for.
+ */
+const maxRunRows = 256;
+const maxRunScores = 8 * 2 ** 20;
 
 /** What a language model is made of, as `loadLm` found it. */
 export interface LmParts {
@@ -52,6 +58,8 @@ export class LanguageModel {
   readonly architecture: Architecture;
   readonly config: LmConfig;
   readonly weights: Weights;
+  /** The weights under Hugging Face's names. */
+  readonly named: LmWeights;
   readonly device: Device;
   readonly path: string;
   readonly id: string;
@@ -68,6 +76,7 @@ export class LanguageModel {
     this.architecture = architecture;
     this.config = architecture.config;
     this.weights = weights;
+    this.named = named;
     this.device = device;
     this.path = path;
     this.id = modelId(path);
@@ -130,8 +139,13 @@ export class LanguageModel {
 
   /** Bytes that a stream of this many tokens keeps as keys and values up to a layer. */
   kvBytes(tokens: number, deepestLayer: number = this.config.n_layers - 1): number {
-    const { n_kv_heads, d_head } = this.config;
-    return tokens * 2 * n_kv_heads * d_head * 4 * (deepestLayer + 1);
+    return kvCacheBytes({ ...this.config, n_layers: deepestLayer + 1 }, tokens);
+  }
+
+  /** Rows that a block should be run on at once in a sequence of this length. */
+  rowsPerRun(length: number): number {
+    const rows = Math.floor(maxRunScores / (this.config.n_heads * Math.max(1, length)));
+    return Math.max(16, Math.min(maxRunRows, rows));
   }
 
   /**
@@ -139,17 +153,13 @@ export class LanguageModel {
    * device's budget.
    */
   preflight(deepestLayer: number = this.config.n_layers - 1, tokens = 2048): void {
-    const { n_layers, n_heads, d_mlp, d_model, n_ctx } = this.config;
+    const { n_layers, n_ctx } = this.config;
     const length = Math.min(tokens, n_ctx);
-    const rows = Math.min(length, maxRunRows);
-    // Scores and their softmax, and the MLP's two hidden tensors, live at the same time as the residual.
-    const activations = 4 * rows * (2 * n_heads * length + 3 * d_mlp + 4 * d_model);
+    const rows = Math.min(length, this.rowsPerRun(length));
+    const { weights, activations } = this.#blocks.plan({ tokens: rows, past: length - rows });
     const whole = deepestLayer === n_layers - 1;
     this.device.ledger.require([
-      {
-        what: this.#blocks.ledgerLine,
-        bytes: this.#blocks.bytesPerBlock * (deepestLayer + 1),
-      },
+      { what: this.#blocks.ledgerLine, bytes: weights * (deepestLayer + 1) },
       { what: this.unembedding.ledgerLine, bytes: whole ? this.unembedding.smallestBytes : 0 },
       {
         what: `${this.id}: keys and values of ${length} tokens`,

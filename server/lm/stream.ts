@@ -4,7 +4,7 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { type BlockOutput, rowsTensor } from "./blocks.ts";
 import { contextTooLong } from "./errors.ts";
 import { type BlockHookKind, type HookPoint, printHookPoint } from "./hook-points.ts";
-import { type LanguageModel, maxRunRows } from "./language-model.ts";
+import type { LanguageModel } from "./language-model.ts";
 import { PositionInputs } from "./position-inputs.ts";
 import { Rows } from "./rows.ts";
 
@@ -216,7 +216,8 @@ export class Stream {
 
   /** Runs one block from a position to the end, in pieces; every piece is kept before the next one starts. */
   async #runLayer(layer: number, start: number, run: LayerRun): Promise<Float32Array | undefined> {
-    const { n_heads } = this.#lm.config;
+    const { n_heads, layers } = this.#lm.config;
+    const { window } = layers[layer]!;
     const n = this.#ids.length;
     const { kinds, positions, signal } = run;
     const outputs: BlockOutput[] = ["resid_post", "k", "v"];
@@ -226,8 +227,9 @@ export class Stream {
     keys.truncate(start);
     values.truncate(start);
     const pattern = kinds.has("pattern") ? new Float32Array(n_heads * n * n) : undefined;
-    for (let from = start; from < n; from += maxRunRows) {
-      const to = Math.min(n, from + maxRunRows);
+    const step = this.#lm.rowsPerRun(n);
+    for (let from = start; from < n; from += step) {
+      const to = Math.min(n, from + step);
       const resid =
         layer === 0
           ? this.#lm.embed(this.#ids.subarray(from, to), from)
@@ -239,7 +241,7 @@ export class Stream {
       values.append(rows("v"));
       this.#keepResid(layer, from, rows("resid_post"));
       for (const kind of kinds) {
-        if (kind === "pattern") spreadPattern(rows(kind), pattern!, { from, to, n });
+        if (kind === "pattern") spreadPattern(rows(kind), pattern!, { from, to, n, window });
         else this.#keep({ kind, layer }, from, rows(kind as BlockOutput));
       }
     }
@@ -279,9 +281,7 @@ export class Stream {
   }
 
   #lastRows(): Float32Array<ArrayBuffer> {
-    const { n_layers, d_model } = this.#lm.config;
-    const rows = this.#resid.get(n_layers - 1);
-    return rows?.view(0) ?? new Float32Array(0 * d_model);
+    return this.#resid.get(this.#lm.config.n_layers - 1)?.view(0) ?? new Float32Array(0);
   }
 
   async #logits(positions?: readonly number[], signal?: AbortSignal): Promise<Tensor<"float32">> {
@@ -331,17 +331,21 @@ interface LayerRun {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Puts the weights of rows [from, to) `[n_heads, to - from, to]` into `[n_heads, n, n]`, zero after each row's own position. */
+/**
+ * Puts the weights of rows [from, to) `[n_heads, to - from, to]` into `[n_heads, n, n]`, which stays zero where a row does
+ * not look: after its own position and before its window.
+ */
 function spreadPattern(
   part: Float32Array,
   whole: Float32Array,
-  { from, to, n }: { from: number; to: number; n: number },
+  { from, to, n, window = n }: { from: number; to: number; n: number; window: number | undefined },
 ): void {
   const heads = whole.length / (n * n);
   for (let head = 0; head < heads; head++) {
     for (let q = from; q < to; q++) {
       const at = (head * (to - from) + (q - from)) * to;
-      whole.set(part.subarray(at, at + to), (head * n + q) * n);
+      const first = Math.max(0, q - window + 1);
+      whole.set(part.subarray(at + first, at + q + 1), (head * n + q) * n + first);
     }
   }
 }

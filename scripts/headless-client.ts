@@ -30,7 +30,8 @@ export interface HeadlessOptions {
   readonly workspaceFolder: string;
   /** The `latentWorkbench` section of the editor's settings, nested: `{ hover: { latents: 10 } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  readonly initializationOptions?: unknown;
+  /** Sent with the settings, as our own client sends them; an editor without our client would send neither. */
+  readonly initializationOptions?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Hears what the server writes to stderr and logs through LSP. */
   readonly onLog?: (text: string) => void;
@@ -98,7 +99,7 @@ export class HeadlessClient {
       clientInfo: { name: "headless" },
       rootUri: uri,
       workspaceFolders: [{ uri, name: basename(options.workspaceFolder) }],
-      initializationOptions: options.initializationOptions,
+      initializationOptions: initializationOptionsOf(options),
       capabilities: {
         workspace: {
           configuration: true,
@@ -237,6 +238,11 @@ export class HeadlessClient {
     this.connection.dispose();
     return code as number | null;
   }
+}
+
+/** Given settings go along with the start, so that the first document is read by them already. */
+function initializationOptionsOf({ settings, initializationOptions }: HeadlessOptions): unknown {
+  return settings ? { latentWorkbench: settings, ...initializationOptions } : initializationOptions;
 }
 
 /** The settings under a dotted name that begins with `latentWorkbench`; null for other sections. */

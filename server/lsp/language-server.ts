@@ -129,8 +129,14 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   connection.onCodeLens(({ textDocument }, token) =>
     dispatch(token, () => codeLenses(ready(), textDocument.uri), onBug),
   );
-  connection.onRequest("latentWorkbench/page", (params: PageRequest, token: CancellationToken) =>
-    dispatch(token, (signal) => page(ready(), connection, params, signal), onBug),
+  connection.onRequest(
+    "latentWorkbench/page",
+    (params: PageRequest | null, token: CancellationToken) =>
+      dispatch(
+        token,
+        (signal) => page(ready(), connection, params ?? ({} as PageRequest), signal),
+        onBug,
+      ),
   );
 
   documents.listen(connection);
@@ -180,7 +186,7 @@ async function page(
   if (!handler)
     throw new UserError(
       "unknown-method",
-      `latentWorkbench/page has no method ${String(method)}; it has ${Object.keys(handlers).join(", ")}`,
+      `latentWorkbench/page has no method ${method}; it has ${Object.keys(handlers).join(", ")}`,
     );
   return handler(params, signal);
 }

@@ -29,16 +29,16 @@ export function visible(text: string): string {
     .replaceAll("\n", "⏎")
     .replaceAll("\t", "⇥")
     .replace(
-      // Control characters, soft hyphen, zero-width and bidi controls, lone surrogates.
-      /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      // Controls, format characters (zero-width, bidi), line and paragraph separators, lone surrogates.
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+      (mark) => `\\u${(mark.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
     )
     .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
 }
 
 /** Text cut to `length` characters, never inside one. */
 export function shortened(text: string, length: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 

@@ -201,9 +201,3 @@ export interface ReaderMethods {
   /** Forgets the KV caches of a document's streams. */
   dropStreams(params: { prefix: string }): null;
 }
-
-/** Events that a reader sends unasked. */
-export interface ReaderEvents {
-  progress: { text: string; fraction?: number };
-  log: { level: "debug" | "info" | "warn" | "error"; text: string };
-}

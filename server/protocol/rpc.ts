@@ -81,7 +81,7 @@ export class Caller<M> {
 
   /** Rejects every open call, for a peer that is gone. */
   abandon(reason: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(reason);
+    for (const waiting of this.#waiting.values()) waiting.reject(reason);
     this.#waiting.clear();
   }
 }

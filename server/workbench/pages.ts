@@ -12,6 +12,7 @@ import { tokenFlags } from "../protocol/context.ts";
 import type { ContextReading, PredictionReading, SaeInfo } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import type { Handlers } from "../protocol/rpc.ts";
+import { available } from "./available.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
@@ -271,39 +272,4 @@ async function heat(
     }
   }
   return { version, spans };
-}
-
-function available(workbench: Workbench): ReturnType<PageMethods["available"]> {
-  const ready = workbench.models.allReady();
-  const { bundled } = workbench.options;
-  const file = workbench.latentsFile;
-  const lms = new Map<string, { id: string; path: string; detail: string; loaded: boolean }>();
-  const saes = new Map<string, { id: string; path: string; detail: string; loaded: boolean }>();
-  for (const { lm, saes: texts, metas } of ready) {
-    lms.set(lm.path, {
-      id: lm.id,
-      path: lm.path,
-      detail: `${lm.family}, ${lm.n_layers} layers`,
-      loaded: true,
-    });
-    for (const sae of [...texts, ...metas])
-      saes.set(sae.path, {
-        id: sae.id,
-        path: sae.path,
-        detail: `${sae.architecture}, ${sae.d_sae} latents, ${sae.hook}`,
-        loaded: true,
-      });
-  }
-  const nameOf = (path: string): string => path.split(/[/\\]/).at(-1) ?? path;
-  const addLm = (path: string, detail: string): void => {
-    if (!lms.has(path)) lms.set(path, { id: nameOf(path), path, detail, loaded: false });
-  };
-  const addSae = (path: string, name: string | undefined, detail: string): void => {
-    if (!saes.has(path)) saes.set(path, { id: name ?? nameOf(path), path, detail, loaded: false });
-  };
-  addLm(bundled.lm, "bundled demo");
-  for (const sae of bundled.saes) addSae(sae.path, sae.name, "bundled demo");
-  if (file?.lm) addLm(file.lm, "latents.jsonc");
-  for (const sae of file?.saes ?? []) addSae(sae.path, sae.name, "latents.jsonc");
-  return { lms: [...lms.values()], saes: [...saes.values()] };
 }

@@ -214,10 +214,8 @@ function inspectedSae(
   };
 }
 
-function summaryOf({
-  denseLatents: _,
-  maxActivation: __,
-  ...summary
-}: SelfCheck): SelfCheckSummary {
-  return summary;
+function summaryOf(check: SelfCheck): SelfCheckSummary {
+  const { tokens, l0, fvu, fvuWithBos, deadShare, shuffledFvu, warnings } = check;
+  const baseline = shuffledFvu === undefined ? {} : { shuffledFvu };
+  return { tokens, l0, fvu, fvuWithBos, deadShare, warnings, ...baseline };
 }

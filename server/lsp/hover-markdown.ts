@@ -18,7 +18,7 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
     if (word)
       lines.push(
         "",
-        `word ${code(shortened(word.text, 40))} as one (${word.tokens} tokens): ${word.latents
+        `${code(shortened(word.text, 40))} as one (${word.tokens} tokens): ${word.latents
           .slice(0, wordLatents)
           .map(
             (it) => `#${it.latent} max ${figure(it.max)}, mean ${figure(it.mean)}, on ${it.count}`,

@@ -145,6 +145,8 @@ export interface PageMethods {
   predictions(params: { uri: string; context: number; index: number }): TokenPredictions;
   /** The token at an offset of the file, for following the editor's selection. */
   tokenAt(params: { uri: string; offset: number }): { context: number; index: number } | null;
+  /** The editor's selection, so that a hover inside it reads the selected tokens as one; empty for none. */
+  select(params: { uri: string; startOffset: number; endOffset: number }): null;
   pin(params: { sae: string; latent: number }): null;
   unpin(params: { sae: string; latent: number }): null;
   status(params: { uri: string }): DocumentStatus;

@@ -42,6 +42,8 @@ export class OpenDocument {
   problems: { text: string; offset: number }[] = [];
   /** Set by the user for this file; undefined: by the settings' patterns. */
   switchedOn: boolean | undefined;
+  /** What is selected in the editor; an edit clears it. */
+  selection: { startOffset: number; endOffset: number } | undefined;
   /** Why the last analysis failed. */
   failure: string | undefined;
   #slots = 0;
@@ -83,6 +85,7 @@ export class OpenDocument {
         readings: new Map(),
       };
     });
+    if (text !== this.text) this.selection = undefined;
     this.version = version;
     this.text = text;
     this.problems = [...problems];

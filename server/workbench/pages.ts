@@ -66,6 +66,11 @@ export function pageHandlers(
       const index = tokenAt(state.source, reading.tokens, offset);
       return index === undefined ? null : { context, index };
     },
+    select: ({ uri, startOffset, endOffset }) => {
+      const document = workbench.document(uri);
+      document.selection = endOffset > startOffset ? { startOffset, endOffset } : undefined;
+      return null;
+    },
     pin: ({ sae, latent }) => {
       const rest = workbench.pinned.filter((it) => it.sae !== sae || it.latent !== latent);
       workbench.pinned = [...rest, { sae, latent }];

@@ -1,4 +1,4 @@
-/** A word that the tokenizer splits, read as one: per latent the largest and mean activation, and on how many tokens. */
+/** A selection, or a word that the tokenizer splits, read as one: per latent the largest and mean activation, and on how many tokens. */
 import type { SaeInfo } from "../protocol/reader.ts";
 import { tokenRange } from "./positions.ts";
 import { latentsAt, type TokenPlace } from "./token-card.ts";
@@ -13,30 +13,50 @@ export interface WordReading {
 
 const wordCharacter = /[\p{L}\p{M}\p{N}'’_-]/u;
 
-/** Reads the word around a token; undefined when the word is that one token. */
+/** A stretch of the file, in UTF-16 code units. */
+interface Stretch {
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+/**
+ * Reads the selection around a token, or else the word around it, as one; undefined when that is the token alone.
+ */
 export function wordReading(
   place: TokenPlace,
   sae: SaeInfo,
-  fileText: string,
+  file: { readonly text: string; readonly selection: Stretch | undefined },
 ): WordReading | undefined {
   const { reading, state, index } = place;
   const range = tokenRange(state.source, reading.tokens, index);
   if (!range) return undefined;
-  let from = range.endOffset;
-  while (from > range.startOffset && !isWord(fileText, from - 1)) from--;
-  while (from > 0 && isWord(fileText, from - 1)) from--;
-  let to = from;
-  while (to < fileText.length && isWord(fileText, to)) to++;
+  const { startOffset: from, endOffset: to } =
+    file.selection && overlaps(range, file.selection)
+      ? file.selection
+      : wordAround(range, file.text);
   const covers = (token: number): boolean => {
     const at = tokenRange(state.source, reading.tokens, token);
-    return at !== undefined && at.startOffset < to && at.endOffset > from;
+    return at !== undefined && overlaps(at, { startOffset: from, endOffset: to });
   };
   let first = index;
   while (first > 0 && covers(first - 1)) first--;
   let end = index + 1;
   while (end < reading.tokens.ids.length && covers(end)) end++;
   if (end - first < 2) return undefined;
-  return readSpan(place, sae, { first, end, text: fileText.slice(from, to) });
+  return readSpan(place, sae, { first, end, text: file.text.slice(from, to) });
+}
+
+function overlaps(a: Stretch, b: Stretch): boolean {
+  return a.startOffset < b.endOffset && a.endOffset > b.startOffset;
+}
+
+function wordAround(range: Stretch, fileText: string): Stretch {
+  let from = range.endOffset;
+  while (from > range.startOffset && !isWord(fileText, from - 1)) from--;
+  while (from > 0 && isWord(fileText, from - 1)) from--;
+  let to = from;
+  while (to < fileText.length && isWord(fileText, to)) to++;
+  return { startOffset: from, endOffset: to };
 }
 
 /** Latents of tokens [first, end) together. The mean is over all tokens of the span, zeros included. */

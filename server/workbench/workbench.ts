@@ -264,7 +264,7 @@ export class Workbench {
         const card = await this.card(place, { set, sae, top: this.settings.hoverLatents }, signal);
         cards.push(card);
         range ??= { startOffset: card.startOffset ?? offset, endOffset: card.endOffset ?? offset };
-        const word = wordReading(place, sae, document.text);
+        const word = wordReading(place, sae, document);
         if (word) words.push(word);
         if (sae.n_ctx !== undefined && card.position >= sae.n_ctx)
           notes.push(

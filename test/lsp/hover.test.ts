@@ -30,7 +30,7 @@ test("a hover right after an edit is about the edited text, never null because w
   const at = { line: 0, character: 4 };
   await client.change(uri, [{ range: { start: at, end: at }, text: "Einstein " }]);
   const text = textOf(await client.hover(uri, { line: 0, character: 6 }));
-  expect(text).toContain("word `Einstein` as one");
+  expect(text).toContain("`Einstein` as one");
 });
 
 test("a file outside the patterns has no hover until it is switched on", async () => {
@@ -47,6 +47,15 @@ test("a token inside a character says which byte it is", async () => {
   const inside = tokens.tokens.filter((it) => (it.endOffset ?? 0) > 2 && (it.startOffset ?? 9) < 4);
   expect(inside.length).toBeGreaterThan(1);
   expect(text).toMatch(/as one \(\d tokens\)/);
+});
+
+test("a selection reads as one: per latent the largest and mean activation, and on how many tokens", async () => {
+  const uri = await client.open(promptPath("selected.txt"), "The water is cold.");
+  await client.page("select", { uri, startOffset: 3, endOffset: 12 });
+  const text = textOf(await client.hover(uri, { line: 0, character: 5 })) ?? "";
+  expect(text).toMatch(/`␣water is` as one \(2 tokens\): #\d+ max [\d.]+, mean [\d.]+, on [12]/);
+  const outside = textOf(await client.hover(uri, { line: 0, character: 1 })) ?? "";
+  expect(outside).not.toContain("as one");
 });
 
 test("a cancelled hover is answered, and the next one works", async () => {

@@ -40,6 +40,8 @@ for (const path of documents.filter((it) => existsSync(join(root, it)))) {
 }
 copyOnnxRuntime();
 writeManifest();
+// vsce asks for one; the list above is stricter.
+writeFileSync(join(stage, ".vscodeignore"), "");
 const vsce = join(root, "node_modules/@vscode/vsce/vsce");
 const args = ["package", "--no-dependencies", "--target", target, "--out", output];
 // Without a repository address links of the README could not be made absolute; they stay as they are.

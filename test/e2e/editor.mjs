@@ -17,18 +17,29 @@ export async function wordAt(page, word, nth = 0) {
       lines.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
       let left = skip;
       for (const line of lines) {
-        const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
-        for (let node = texts.nextNode(); node; node = texts.nextNode()) {
-          // The editor draws blanks as no-break spaces.
-          const shown = node.data.replaceAll("\u00a0", " ");
-          for (let at = shown.indexOf(text); at >= 0; at = shown.indexOf(text, at + 1)) {
-            if (left-- > 0) continue;
-            const range = document.createRange();
-            range.setStart(node, at);
-            range.setEnd(node, at + text.length);
-            const { x, y, width, height } = range.getBoundingClientRect();
-            return { x: x + width / 2, y: y + height / 2 };
+        const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+        const nodes = [];
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) nodes.push(node);
+        // The editor cuts a line into several nodes and draws blanks as no-break spaces.
+        const shown = nodes
+          .map((node) => node.data)
+          .join("")
+          .replaceAll("\u00a0", " ");
+        const place = (offset) => {
+          let rest = offset;
+          for (const node of nodes) {
+            if (rest <= node.length) return [node, rest];
+            rest -= node.length;
           }
+          return [nodes.at(-1), nodes.at(-1).length];
+        };
+        for (let at = shown.indexOf(text); at >= 0; at = shown.indexOf(text, at + 1)) {
+          if (left-- > 0) continue;
+          const range = document.createRange();
+          range.setStart(...place(at));
+          range.setEnd(...place(at + text.length));
+          const { x, y, width, height } = range.getBoundingClientRect();
+          return { x: x + width / 2, y: y + height / 2 };
         }
       }
       return null;
@@ -60,9 +71,9 @@ export async function hover(page, word, expected, { nth = 0, timeout = 30_000 } 
   throw new Error(`no hover on ${word} with ${expected}; hovers: ${JSON.stringify(seen)}`);
 }
 
-/** Runs a command by its title from the palette. */
+/** Runs a command by its title from the palette. A click opens it wherever the focus is, pages included. */
 export async function runCommand(page, title) {
-  await page.keyboard.press("F1");
+  await page.locator(".command-center .command-center-center").click();
   const input = page.locator(".quick-input-widget:visible input.input");
   await input.waitFor();
   await input.fill(`>${title}`);

@@ -72,7 +72,8 @@ export function fakePages({ change = {}, tokens = 120, texts, labels = true } = 
       version: 1,
       tokens: Array.from({ length: Math.min(to, tokens) - from }, (_, at) => {
         const index = from + at;
-        const heat = mode === "pinned" && pinned.length === 0 ? 0 : ((index * 37) % 101) / 100;
+        const heat =
+          mode === "pinned" && pinned.length === 0 ? 0 : ((100 + index * 37) % 101) / 100;
         return {
           index,
           text: textAt(index),

@@ -240,8 +240,19 @@ await look("working", working, (page) => page.getByText("Reading einstein.txt…
 const empty = fakePages({ change: { contexts: [] } });
 await look("empty", empty, (page) => page.getByText("has no text yet").waitFor());
 
-const bare = fakePages({ change: { saes: [], contexts: [{ index: 0, title: "", tokens: 0 }] } });
-await look("no SAE", bare, (page) => page.getByRole("button", { name: "Choose SAEs" }).waitFor());
+const asleep = fakePages({ change: { saes: [], contexts: [{ index: 0, title: "", tokens: 0 }] } });
+delete asleep.overview.lm;
+asleep.handlers.tokens = () =>
+  Object.assign(asleep.overview, fakePages().overview) && { tokens: [] };
+await look("unread after a restart of the reader", asleep, async (page) => {
+  await eventually(
+    () => asleep.overview.lm,
+    (lm) => lm !== undefined,
+  );
+  asleep.handlers.tokens = fakePages().handlers.tokens;
+  await page.evaluate(() => globalThis.sendEvent("changed", {}));
+  await tokens(page).first().waitFor();
+});
 
 const refused = fakePages();
 refused.handlers.tokens = () => {

@@ -9,7 +9,6 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repoRoot, vscodeRoot } from "./places.mjs";
 
@@ -26,6 +25,7 @@ const quietSettings = {
   "extensions.ignoreRecommendations": true,
   "git.enabled": false,
   "editor.minimap.enabled": false,
+  "editor.wordWrap": "on",
   "editor.hover.delay": 100,
   "chat.commandCenter.enabled": false,
 };
@@ -36,7 +36,7 @@ const quietSettings = {
  */
 export async function startServer(options) {
   const { vsix, workspace, settings = {}, env = {}, token, testDriver = false, port = 0 } = options;
-  const root = mkdtempSync(join(tmpdir(), "latent-workbench-e2e-"));
+  const root = mkdtempSync(join(repoRoot, ".cache/e2e-"));
   const data = join(root, "data");
   const folder = options.inPlace ? workspace : join(root, "workspace");
   if (!options.inPlace) cpSync(workspace, folder, { recursive: true });

@@ -30,14 +30,15 @@ export function NoTokens({ model, state }: { model: TextModel; state: TextState 
           <button class="secondary" onClick={() => model.run("chooseLm")}>
             Choose language model
           </button>
+          <button class="secondary" onClick={() => model.run("chooseSaes")}>
+            Choose SAEs
+          </button>
           <ShowLog model={model} />
         </Note>
       );
     case "ready":
-      return overview.saes.length === 0 && overview.contexts.length > 0 ? (
-        <Note text="No SAE is chosen for this language model.">
-          <button onClick={() => model.run("chooseSaes")}>Choose SAEs</button>
-        </Note>
+      return overview.lm === undefined && overview.contexts.length > 0 ? (
+        <Note busy text={`Reading ${state.name}…`} />
       ) : (
         <Note text={`${state.name} has no text yet. Type something in the editor.`} />
       );

@@ -126,7 +126,8 @@ export class TextModel {
     const context = this.#state.context < overview.contexts.length ? this.#state.context : 0;
     const same = context === this.#state.context;
     const read = overview.contexts[context]?.tokens ?? 0;
-    const waits = read === 0 && same && overview.state === "working";
+    const waits =
+      read === 0 && same && (overview.state === "working" || isUnread(overview, context));
     const tokens = waits ? this.#state.tokens : read;
     this.#set({
       overview: waits && overview.saes.length === 0 ? this.#kept(overview) : overview,
@@ -137,7 +138,18 @@ export class TextModel {
         same && selected !== undefined && tokens > 0 ? Math.min(selected, tokens - 1) : selected,
       problem: undefined,
     });
-    if (overview.state !== "off" && !waits) this.#reread();
+    if (overview.state === "off") return;
+    if (isUnread(overview, context)) this.#wake();
+    else if (!waits) this.#reread();
+  }
+
+  /**
+   * Has a text read that nobody asked for since the reader started anew: any question about its tokens does it,
+   * and a notice follows. Asked once for each refresh, so that a text without tokens asks no more.
+   */
+  #wake(): void {
+    const { uri, context, mode } = this.#state;
+    void this.#ask(() => this.#host.call("tokens", { uri, context, from: 0, to: 1, mode }));
   }
 
   /** Models are loaded again after a restart; what was known of them stands until then. */
@@ -318,6 +330,15 @@ export class TextModel {
     this.#remember({ uri, context, mode, sae, index, showsPredictions });
     this.#onChange();
   }
+}
+
+/** True while the reader holds nothing of a context, although nothing is wrong and nothing under way. */
+function isUnread(overview: TextOverview, context: number): boolean {
+  return (
+    overview.state === "ready" &&
+    overview.lm === undefined &&
+    overview.contexts[context] !== undefined
+  );
 }
 
 /** A bug's text carries a stack; its first line is enough here. */

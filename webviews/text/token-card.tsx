@@ -125,19 +125,26 @@ function LatentRow(props: { latent: CardLatent; pinned: boolean; onPin: () => vo
       <td class="label">
         <LabelOf latent={latent} />
         {latent.dense && <span class="badge">dense</span>}
-        {latent.metaLatents && latent.metaLatents.length > 0 && (
-          <ul class="meta" aria-label="Meta-latents">
-            {latent.metaLatents.map((meta) => (
-              <li key={meta.latent}>
-                <span class="number">#{meta.latent}</span>{" "}
-                {meta.label && `${visibleText(meta.label)} · `}
-                {figure(meta.activation)}
-              </li>
-            ))}
-          </ul>
-        )}
+        <MetaLatents latent={latent} />
       </td>
     </tr>
+  );
+}
+
+/** The meta-latents that this latent is made of, in one line; those with a label say what they stand for. */
+function MetaLatents({ latent }: { latent: CardLatent }): JSX.Element | null {
+  const metas = latent.metaLatents ?? [];
+  if (metas.length === 0) return null;
+  return (
+    <div class="meta">
+      <span class="sr-only">Meta-latents: </span>
+      {metas.map((meta) => (
+        <span class="meta-latent" key={meta.latent} title={`Meta-latent ${meta.latent}`}>
+          #{meta.latent} {figure(meta.activation)}
+          {meta.label && ` ${visibleText(meta.label)}`}
+        </span>
+      ))}
+    </div>
   );
 }
 
@@ -147,7 +154,7 @@ function LabelOf({ latent }: { latent: CardLatent }): JSX.Element {
   if (effects.length === 0) return <span class="quiet">no label</span>;
   return (
     <em title="No label: the next tokens that this latent raises most">
-      {effects.map((effect) => visibleText(effect).trim()).join(", ")}
+      {effects.map((effect) => `“${visibleText(effect)}”`).join(" ")}
     </em>
   );
 }

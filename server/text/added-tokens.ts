@@ -7,6 +7,7 @@
 import { type Piece, slicePiece, wholeText } from "./aligned-text.ts";
 import { type JsonObject, booleanField, requiredString } from "./json-fields.ts";
 import type { Normalizer } from "./normalizers.ts";
+import { wordCharacter } from "./unicode-class.ts";
 
 /** A string that is one token. */
 export interface AddedToken {
@@ -108,14 +109,11 @@ interface TrieNode {
   token?: AddedToken;
 }
 
-/** The regex crate's `\w`. */
-const word = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
-
 function standsAlone(text: string, begin: number, end: number): boolean {
   const before =
     begin === 0 ? "" : (/.$/su.exec(text.slice(Math.max(0, begin - 2), begin))?.[0] ?? "");
   const after = end >= text.length ? "" : String.fromCodePoint(text.codePointAt(end) ?? 0);
-  return !word.test(before) && !word.test(after);
+  return !wordCharacter.test(before) && !wordCharacter.test(after);
 }
 
 /** White space is never a surrogate pair, so code units will do. */

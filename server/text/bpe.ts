@@ -283,21 +283,28 @@ function readMerges(
   const merges = listField(json, "merges");
   // Ours, for vocabularies with scores instead of merges (gguf-tokenizer.ts): merges that share a rank.
   const ranks = listField(json, "merge_ranks");
-  const table = new MergeTable(merges.length);
-  let joints = bytes ? undefined : new MergeTable(merges.length);
+  const tokens: string[] = [];
+  for (const [token, id] of vocabulary) tokens[id] = token;
+  const table = new MergeTable(merges.length, (left, right) => {
+    const result = vocabulary.get(`${tokens[left]}${tokens[right]}`);
+    if (result !== undefined) return result;
+    throw badTokenizer(`merge (${tokens[left]} ${tokens[right]}) makes no token of the vocabulary`);
+  });
+  let joints = bytes ? undefined : new MergeTable(merges.length, () => 0);
   for (const [rank, merge] of merges.entries()) {
     const [left, right] = readMerge(merge);
     const leftId = vocabulary.get(left);
     const rightId = vocabulary.get(right);
-    const result = vocabulary.get(left + right);
-    if (leftId === undefined || rightId === undefined || result === undefined)
+    if (leftId === undefined || rightId === undefined)
       throw badTokenizer(
         `merge ${rank} (${left} ${right}) names a token that is not in the vocabulary`,
       );
-    table.set(leftId, rightId, Number(ranks[rank] ?? rank), result);
+    table.set(leftId, rightId, Number(ranks[rank] ?? rank));
     // A merge of byte tokens joins characters that it does not spell.
-    if (/^<0x[0-9A-F]{2}>/.test(right) || /<0x[0-9A-F]{2}>$/.test(left)) joints = undefined;
-    joints?.set(lastPoint(left), right.codePointAt(0) ?? 0, 0, 0);
+    if (right.startsWith("<0x") || left.endsWith(">")) {
+      if (/^<0x[0-9A-F]{2}>/.test(right) || /<0x[0-9A-F]{2}>$/.test(left)) joints = undefined;
+    }
+    joints?.set(lastPoint(left), right.codePointAt(0) ?? 0, 0);
   }
   return { table, joints };
 }

@@ -85,7 +85,7 @@ function readSettings(
     return { offsets };
   }
   const settings: { lm?: string; saes?: string[]; contexts?: ContextRule } = {};
-  for (const pair of ours.items as Pair<unknown, unknown>[]) {
+  for (const pair of ours.items as Pair[]) {
     const offset = base + offsetOf(pair.key);
     const name = isScalar(pair.key) ? String(pair.key.value) : "";
     const values = isSeq(pair.value) ? pair.value.items : [pair.value];

@@ -20,7 +20,11 @@ export class JinjaTemplate {
     const environment = new Environment();
     for (const [name, value] of Object.entries({ ...globals, ...variables }))
       environment.set(name, value);
-    return refusing(() => String(new Interpreter(environment).run(this.#program).value));
+    return refusing(() => {
+      const { value } = new Interpreter(environment).run(this.#program);
+      if (typeof value !== "string") throw new Error("it renders to something other than text");
+      return value;
+    });
   }
 }
 

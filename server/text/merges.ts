@@ -5,22 +5,28 @@
  * pre-split (Gemma, Llama-2) hand over whole files as one piece.
  */
 
-/** From pairs of token ids to rank and result: open addressing in typed arrays; a Map of numbers takes 4 times the memory. */
+/** From pairs of numbers to ranks: open addressing in typed arrays; a Map of numbers takes 4 times the memory. */
 export class MergeTable {
   readonly #mask: number;
-  /** Per slot: left id + 1 (0 is free), right id, rank, id of the result. */
+  /** Per slot: left + 1 (0 is free), right, rank, result + 1 (0 is not asked for yet). */
   readonly #slots: Int32Array;
+  readonly #resultOf: (left: number, right: number) => number;
 
-  constructor(nMerges: number) {
+  /** `resultOf`: what a pair becomes; asked once, when needed, because spelling all results takes seconds for Gemma. */
+  constructor(nMerges: number, resultOf: (left: number, right: number) => number) {
     let capacity = 16;
     while (capacity < 2 * nMerges) capacity *= 2;
     this.#mask = capacity - 1;
     this.#slots = new Int32Array(4 * capacity);
+    this.#resultOf = resultOf;
   }
 
-  /** Sets what a pair becomes; of two entries for a pair the later counts, as in the tokenizers library. */
-  set(left: number, right: number, rank: number, result: number): void {
-    this.#slots.set([left + 1, right, rank, result], this.#slot(left, right));
+  /** Sets the rank of a pair; of two entries for a pair the later counts, as in the tokenizers library. */
+  set(left: number, right: number, rank: number): void {
+    const slot = this.#slot(left, right);
+    this.#slots[slot] = left + 1;
+    this.#slots[slot + 1] = right;
+    this.#slots[slot + 2] = rank;
   }
 
   /** Rank of a pair, -1 if it does not merge. */
@@ -31,7 +37,12 @@ export class MergeTable {
 
   /** The token that a pair with a rank becomes. */
   result(left: number, right: number): number {
-    return this.#slots[this.#slot(left, right) + 3] as number;
+    const slot = this.#slot(left, right);
+    const known = this.#slots[slot + 3] as number;
+    if (known > 0) return known - 1;
+    const result = this.#resultOf(left, right);
+    this.#slots[slot + 3] = result + 1;
+    return result;
   }
 
   #slot(left: number, right: number): number {

@@ -21,6 +21,7 @@ import {
   stringField,
 } from "./json-fields.ts";
 import { translateOniguruma } from "./oniguruma.ts";
+import { unknownToNormalizers } from "./unicode-class.ts";
 
 /** Changes text before it is split, and keeps its origin. */
 export type Normalizer = (piece: Piece) => Piece;
@@ -124,13 +125,21 @@ type Form = "NFC" | "NFD" | "NFKC" | "NFKD";
 const stretches =
   /[\0-\x7f]+(?![^\0-\x7f])|[\0-\x7f]?[^\0-\x7f]+|[\0-\x7f]+(?=[\0-\x7f][^\0-\x7f])/gu;
 
+/** The normal form by the library's tables, which are those of about 2019. */
+function normalize(text: string, form: Form): string {
+  if (!unknownToNormalizers.test(text)) return text.normalize(form);
+  const parts = text.split(unknownToNormalizers);
+  return parts.map((part, index) => (index % 2 ? part : part.normalize(form))).join("");
+}
+
 function normalForm(piece: Piece, form: Form): Piece {
-  const whole = piece.text.normalize(form);
-  if (whole === piece.text) return piece;
+  // Every part of a normalised text is normalised, so what the library's tables lack does not matter here.
+  if (piece.text.normalize(form) === piece.text) return piece;
+  const whole = normalize(piece.text, form);
   const builder = new PieceBuilder(piece, whole.length + 16);
   for (const match of piece.text.matchAll(stretches)) {
     const [stretch] = match;
-    if (stretch.normalize(form) === stretch)
+    if (normalize(stretch, form) === stretch)
       builder.keep(match.index, match.index + stretch.length);
     else normalizeClusters(builder, piece, match.index, stretch, form);
   }
@@ -149,7 +158,7 @@ function normalizeClusters(
   let at = offset;
   for (const cluster of clusters(stretch, form)) {
     const to = at + cluster.length;
-    const normal = cluster.normalize(form);
+    const normal = normalize(cluster, form);
     if (normal === cluster) builder.keep(at, to);
     else builder.replace(normal, at, to);
     at = to;
@@ -170,7 +179,7 @@ function clusters(stretch: string, form: Form): string[] {
 }
 
 function joined(before: string, after: string, form: Form): boolean {
-  return (before + after).normalize(form) !== before.normalize(form) + after.normalize(form);
+  return normalize(before + after, form) !== normalize(before, form) + normalize(after, form);
 }
 
 function differenceNear(found: string, expected: string): string {

@@ -16,6 +16,7 @@ import {
 } from "./json-fields.ts";
 import { readPattern } from "./normalizers.ts";
 import { translateOniguruma } from "./oniguruma.ts";
+import { punctuation } from "./unicode-class.ts";
 
 /** Cuts one piece into pieces, in order. */
 export type PreTokenizer = (piece: Piece) => Piece[];
@@ -64,7 +65,7 @@ function readStep(json: JsonObject): PreTokenizer {
         ? splitter(/\p{N}/gu, "isolated", false)
         : splitter(/\p{N}/gu, "contiguous", false);
     case "Punctuation":
-      return splitter(/[\p{P}\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]/gu, readBehavior(json), false);
+      return splitter(punctuation, readBehavior(json), false);
     case "WhitespaceSplit":
       return splitter(/\p{White_Space}/gu, "removed", false);
     case "Split":

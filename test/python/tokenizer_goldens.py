@@ -55,6 +55,7 @@ def strings():
         "Привет, мир!", "Смотритель маяка", "ё", "е\u0308", "й", "и\u0306", "Ελλάδα", "Ο φύλακας", "ไทย", "ภาษาไทย", "தமிழ்", "მსოფლიო", "ԱՐԵՒ", "ᚠᚢᚦ",
         "\U00010400\U00010428", "𝔘𝔫𝔦", "𝓐bc", "\U0001f1e6", "\U0010ffff", "\ue000", "\ufffd", "\ufffc", "\ufff9", "\u0378", "\u0378a", "\u2fe0x", "\U000e0001",
         "\u1c89", "\ua7cb", "\ua7ce", "\u088f", "\U00010d50\U00010d4a", "\U0002ebf0", "\U000323b0", "\U00016ea0x", "\U0001e6c0", "\u20c1", "\U0001fae9", "\u0295a", "aʕbʖ",
+        "\u07b9\u07fd\u064d\u07e9", "\U000105d2\u0307", "  \U00011a44  ", "a\U0001078a\U0001e05e", "word\ua7ce", "e\u0897\u0323", "x\u0c3c\u0334",
         "!!!", "?!", "...", "....", "—", "--", "---", "a--b", "(a)", "[b]", "{c}", "<d>", "a/b\\c", "\\n", "#include <stdio.h>", "x=1;y=2", "a_b__c", "@user #tag $5 100%",
         "https://example.com/a?b=c&d=e#f", "user@example.com", "C:\\dir\\file.txt", "foo(bar)[baz]{qux}", "a.b.c", "e.g.", "U.S.A.", "“quoted”", "‘x’", "«y»", "…", "·", "•", "a…b",
         "    indented", "\tindented", "  two\n    four\n\tt", "def f(x):\n    return x\n", "if a:\n\tb\n\n\n\tc", "trailing   ", "trailing\n", "trailing \n \n", "a\rb", "a\r\nb\r\n", "\r\r\n", "x\n\n\ny",

@@ -13,7 +13,7 @@ interface Pair {
   readonly ids: number[];
 }
 
-const pairs = readJson<Pair[]>(join(repoRoot, "test/golden/smollm2/tokenizer_golden_400.json"));
+const pairs = readJson(join(repoRoot, "test/golden/smollm2/tokenizer_golden_400.json")) as Pair[];
 const folder = shared("models/smollm2");
 const gguf = join(folder, "SmolLM2-135M-Instruct.Q4_1.gguf");
 
@@ -37,16 +37,16 @@ describeWith(join(folder, "tokenizer.json"), "SmolLM2's tokenizer.json", () => {
   });
 
   test("2,000 tokens are encoded again in a few milliseconds", () => {
-    const text = pairs.map((pair) => pair.text).join(" The lighthouse keeper counted the lights. ");
-    const long = text.slice(0, 8000);
-    for (let round = 0; round < 3; round++) tokenizer.encode(long);
-    const times = Array.from({ length: 9 }, (_, round) => {
+    const sentence = "The lighthouse keeper counted the lights of the harbour, one after another. ";
+    const text = sentence.repeat(160);
+    const times = Array.from({ length: 15 }, (_, round) => {
       const started = performance.now();
-      tokenizer.encode(`${long.slice(0, 4000)}${round}${long.slice(4000)}`);
+      const { ids } = tokenizer.encode(`${text.slice(0, 4000)}${round}${text.slice(4000)}`);
+      expect(ids.length).toBeGreaterThan(2000);
       return performance.now() - started;
     });
-    // Median about 2 ms on a quiet machine; the limit allows for a busy one.
-    expect(times.sort((a, b) => a - b)[4]).toBeLessThan(25);
+    // The best of them, so that a busy machine does not count; about 0.6 ms on a quiet one.
+    expect(Math.min(...times)).toBeLessThan(5);
   });
 });
 
@@ -78,7 +78,7 @@ interface Prompt {
 
 const goldenPath = shared("goldens/smollm2/lm_golden_f16.json");
 describeWith(goldenPath, "SmolLM2's prompts", () => {
-  const { prompts } = readJson<{ prompts: Prompt[] }>(goldenPath);
+  const { prompts } = readJson(goldenPath) as { prompts: Prompt[] };
   const tokenizer = smollm2();
 
   test.each(prompts)("$name", ({ text, ids, offsets_chars }) => {
@@ -137,6 +137,6 @@ function unitsOfCodePoints(text: string): number[] {
   return units;
 }
 
-function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(path, "utf8")) as T;
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, "utf8"));
 }

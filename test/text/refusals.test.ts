@@ -114,3 +114,9 @@ function thrown(act: () => unknown): Error {
   }
   throw new Error("nothing was thrown");
 }
+
+test("a merge without a result is refused when it is met", () => {
+  const tokenizer = readTokenizer({ model: { ...model, merges: ["a b", "b a"] } });
+  expect([...tokenizer.encode("ab").ids]).toEqual([2]);
+  expect(() => tokenizer.encode("ba")).toThrow("merge (b a) makes no token of the vocabulary");
+});

@@ -41,10 +41,10 @@ test("long text without breaks takes time n log n", () => {
     "",
   );
   for (const name of ["gpt2", "llama2", "gemma"]) {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const { end } = fixture(name).encode(long.repeat(4));
     expect(end.at(-1)).toBe(400_000);
-    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(10);
   }
 });
 

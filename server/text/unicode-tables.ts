@@ -1,9 +1,9 @@
 /**
- * General categories of Unicode 16 against those of JavaScript engines with Unicode 15 to 17, as hexadecimal ranges.
- * Written by test/python/unicode_16.py from the tables of PyPI's tokenizers.
+ * Where the Unicode of JavaScript engines (15 to 17) differs from that of PyPI's tokenizers, as hexadecimal ranges.
+ * Written by test/python/unicode_tables.py.
  */
 
-/** Code points of a category that an engine older than Unicode 16 may not know. */
+/** General categories: code points that an engine older than Unicode 16 may not know. */
 export const added: Readonly<Record<string, string>> = {
   Lu: "1c89 a7cb-a7cc a7da a7dc 10d50-10d65",
   Ll: "295 1c8a a7cd a7db 10d70-10d85 1df25-1df2a",
@@ -19,7 +19,7 @@ export const added: Readonly<Record<string, string>> = {
   So: "2427-2429 2ffc-2fff 31e4-31e5 31ef 1cc00-1ccef 1cd00-1ceb3 1f6dc 1f774-1f776 1f77b-1f77f 1f7d9 1f8b2-1f8bb 1f8c0-1f8c1 1fa75-1fa77 1fa87-1fa89 1fa8f 1faad-1faaf 1fabb-1fabf 1fac6 1face-1facf 1fada-1fadc 1fadf 1fae8-1fae9 1faf7-1faf8 1fbcb-1fbef",
 };
 
-/** Code points that an engine newer than Unicode 16 counts to a category, and Unicode 16 does not. */
+/** General categories: what an engine newer than Unicode 16 counts to one, and Unicode 16 does not. */
 export const notYet: Readonly<Record<string, string>> = {
   Lu: "a7ce a7d2 a7d4 16ea0-16eb8",
   Ll: "a7cf 16ebb-16ed3",
@@ -34,3 +34,12 @@ export const notYet: Readonly<Record<string, string>> = {
   Sc: "20c1",
   So: "2b96 fbc3-fbd2 fd90-fd91 fdc8-fdce 10ed1-10ed8 1ccfa-1ccfc 1ceba-1ced0 1cee0-1ceef 1f6d8 1f777-1f77a 1fa54-1fa57 1fa8a 1fa8e 1fac8 1facd 1faea 1faef 1fbfa",
 };
+
+/** Code points that the library's normalizers do not know: they neither change nor combine there. */
+export const notNormalized =
+  "7fd 897-89f 8ca-8d3 9fe c3c d3b-d3c eba 1715 1abf-1add 1ae0-1aeb 1df6-1dfa 32ff a7f1-a7f4 a82c ab69 105c9 105d2 105da 105e4 10781-10785 10787-107b0 107b2-107ba 10d24-10d27 10d69-10d6d 10eab-10eac 10efa-10efb 10efd-10eff 10f46-10f50 10f82-10f85 11070 1133b 11382-11385 1138b 1138e 11390-11391 113c2 113c5 113c7-113c8 113ce-113d0 1145e 11839-1183a 11935 11938 1193d-1193e 11943 119e0 11a34 11a47 11a99 11d42 11d44-11d45 11d97 11f41-11f42 1611e 16121-16129 1612f 16d63 16d67-16d6a 16ff0-16ff1 1ccd6-1ccf9 1e030-1e06d 1e08f 1e130-1e136 1e2ae 1e2ec-1e2ef 1e4ec-1e4ef 1e5ee-1e5ef 1e6e3 1e6e6 1e6ee-1e6ef 1e6f5 1f16c 1fbf0-1fbf9";
+
+/** Punctuation that the library's Punctuation step does not know, and what only it knows. */
+export const notPunctuation =
+  "61d 9fd a76 c77 c84 1b4e-1b4f 1b7d-1b7f 2e43-2e4f 2e52-2e5d 10d6e 10ead 10ed0 10f55-10f59 10f86-10f89 113d4-113d5 113d7-113d8 1144b-1144f 1145a-1145b 1145d 11660-1166c 116b9 1183b 11944-11946 119e2 11a3f-11a46 11a9a-11a9c 11a9e-11aa2 11b00-11b09 11be1 11c41-11c45 11c70-11c71 11ef7-11ef8 11f43-11f4f 11fff 12ff1-12ff2 16d6d-16d6f 16e97-16e9a 16fe2 1e5ff 1e95e-1e95f";
+export const alsoPunctuation = "166d 111c9";

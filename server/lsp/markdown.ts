@@ -42,12 +42,12 @@ export function shortened(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
-/** A bar of eight cells for a share in [0, 1]. */
+/** A bar of eight cells for a share in [0, 1]; all cells are as wide only in a code span. */
 export function bar(share: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * 64);
   const full = Math.floor(eighths / 8);
   const partial = " ▏▎▍▌▋▊▉"[eighths % 8] ?? "";
-  return ("█".repeat(full) + partial.trim()).padEnd(8, "·").slice(0, 8);
+  return ("█".repeat(full) + partial.trim()).padEnd(8, "░").slice(0, 8);
 }
 
 /** A number with three significant digits, without exponents where people expect none. */

@@ -150,3 +150,11 @@ test("errors say what was found, what was expected and what to do", async () => 
   const params = { stream: "s", lm, saes: ["meta-512"], context: plainContext("x") };
   await expect(engine.analyse(params)).rejects.toMatchObject({ code: "meta-sae-reads-no-text" });
 });
+
+test("a model that does not fit the budget is refused with the table of bytes", async () => {
+  const small = await openEngine(8e6);
+  await expect(small.loadLm({ path: demoLm })).rejects.toThrow(
+    /needs \d+ MiB where latentWorkbench\.memoryBudget[\s\S]*weights[\s\S]*KV cache/,
+  );
+  await small.close();
+});

@@ -22,7 +22,7 @@ test("code spans hold any text", () => {
 });
 
 test("bars, figures, short texts", () => {
-  expect([0, 0.5, 1, 7].map(bar)).toEqual(["········", "████····", "████████", "████████"]);
+  expect([0, 0.5, 1, 7].map(bar)).toEqual(["░░░░░░░░", "████░░░░", "████████", "████████"]);
   expect([12.345, 0, 1e-5, 123456].map(figure)).toEqual(["12.3", "0", "1.00e-5", "123000"]);
   expect(shortened("😀😀😀", 2)).toBe("😀…");
 });

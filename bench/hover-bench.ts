@@ -206,6 +206,7 @@ function serverRows(tokens: number, times: ServerTimes, cold: readonly Row[]): R
     peerPeakMB: slowest?.peerPeakMB ?? null,
   });
   return [
+    row("first hover on a token of a text that was read, median", median(times.firstMs)),
     row("hover from cache through the server, median", median(times.cachedMs)),
     row("hover from cache through the server, 99th percentile", quantile(times.cachedMs, 0.99)),
     row("hover after a character typed at the end, through the server", median(times.typedMs)),

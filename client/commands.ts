@@ -10,7 +10,7 @@ import type { ShownHeat } from "./heat-decorations.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
 import { showMenu } from "./show-menu.ts";
 
-type Command = (parts: ClientParts, argument?: unknown) => Promise<unknown> | unknown;
+type Command = (parts: ClientParts, argument?: unknown) => unknown;
 
 /** Every command by its name after `latentWorkbench.`; a test compares it with package.json. */
 export const commands: Readonly<Record<string, Command>> = {

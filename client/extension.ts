@@ -10,6 +10,7 @@ import { mayBeAnalysed } from "./documents.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { followSelections } from "./selections.ts";
+import { reportSelections } from "./selections.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { showStatusBar } from "./status-bar.ts";
 import { Statuses } from "./statuses.ts";
@@ -35,7 +36,11 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const pages = new TextPages(context.extensionUri, server, log);
   const parts = { context, log, server, statuses, switches, heat, pages };
   context.subscriptions.push(log, statuses, switches, heat, pages, showStatusBar(statuses));
-  context.subscriptions.push(...registerCommands(parts), startWhenWanted(server, switches, log));
+  context.subscriptions.push(
+    ...registerCommands(parts),
+    reportSelections(server, log),
+    startWhenWanted(server, switches, log),
+  );
   context.subscriptions.push(followSelections(server, log));
   return { started: () => parts.server.start(), heat };
 }

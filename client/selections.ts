@@ -1,33 +1,40 @@
-/** Tells the server what is selected, so that a hover inside a selection reads its tokens as one. */
+/** Tells the server what is selected, so that a hover inside a selection reads the selected tokens as one. */
 import * as vscode from "vscode";
+import { isCancelled } from "../server/base/errors.ts";
 import { isText } from "./documents.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-/** Quiet time after the last change of a selection before the server hears of it; shorter than a hover's delay. */
-const pauseMs = 80;
+/** Quiet time after the selection changed. */
+const pauseMs = 50;
 
-/** Follows the selections of all editors while the server runs. */
-export function followSelections(
+/** Follows the selections of all editors until disposed. */
+export function reportSelections(
   server: ServerConnection,
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {
   let timer: NodeJS.Timeout | undefined;
-  const subscription = vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
-    const { document } = textEditor;
-    if (!server.wanted || !isText(document)) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const { start, end } = textEditor.selection;
-      const params = {
-        uri: document.uri.toString(),
-        startOffset: document.offsetAt(start),
-        endOffset: document.offsetAt(end),
-      };
-      server.call("select", params).catch((error: unknown) => log.debug(String(error)));
-    }, pauseMs);
-  });
-  return new vscode.Disposable(() => {
-    clearTimeout(timer);
-    subscription.dispose();
-  });
+  const wasEmpty = new Map<string, boolean>();
+  const report = async (editor: vscode.TextEditor): Promise<void> => {
+    const { document, selection } = editor;
+    const uri = document.uri.toString();
+    // A cursor that moves selects nothing, again and again; the server needs to hear of it once.
+    if (selection.isEmpty && wasEmpty.get(uri) !== false) return;
+    wasEmpty.set(uri, selection.isEmpty);
+    const startOffset = document.offsetAt(selection.start);
+    const endOffset = document.offsetAt(selection.end);
+    try {
+      await server.call("select", { uri, startOffset, endOffset });
+    } catch (error) {
+      if (!isCancelled(error)) log.debug(`selection: ${String(error)}`);
+    }
+  };
+  return vscode.Disposable.from(
+    vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
+      if (!server.wanted || !isText(textEditor.document)) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => void report(textEditor), pauseMs);
+    }),
+    vscode.workspace.onDidCloseTextDocument(({ uri }) => wasEmpty.delete(uri.toString())),
+    { dispose: () => clearTimeout(timer) },
+  );
 }

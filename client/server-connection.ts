@@ -97,7 +97,7 @@ export class ServerConnection implements vscode.Disposable {
   }
 
   /** Calls a page method; rejects with a `UserError`, an `AbortError` or a plain error. */
-  async call<K extends keyof PageMethods & string>(
+  async call<K extends keyof PageMethods>(
     method: K,
     params: Params<K>,
     options: CallOptions = {},

@@ -37,6 +37,6 @@ function saesText(saes: readonly string[]): string | undefined {
 }
 
 function shorten(text: string): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join("")}…`;
 }

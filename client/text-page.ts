@@ -98,7 +98,7 @@ export class TextPage implements vscode.Disposable {
     for (const subscription of this.#subscriptions) subscription.dispose();
   }
 
-  #event<E extends keyof PageEvents & string>(event: E, params: PageEvents[E]): void {
+  #event<E extends keyof PageEvents>(event: E, params: PageEvents[E]): void {
     this.#send(event, params);
   }
 

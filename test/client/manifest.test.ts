@@ -73,13 +73,11 @@ test("every command of package.json is registered", () => {
   const table = /export const commands[^=]*= \{([\s\S]*?)\n\};/.exec(
     read("client/commands.ts"),
   )?.[1];
-  const names = [...(table ?? "").matchAll(/^ {2}(\w+)[,:]/gm)].map(([, name]) => name);
+  const names = [...(table ?? "").matchAll(/^ {2}(\w+)[,:]/gm)].map(([, name]) => name ?? "");
   const links = ["unpinLatent"];
   const contributed = manifest.contributes.commands.map(({ command }) => command.split(".")[1]);
   expect(names.length).toBeGreaterThan(10);
-  expect(names.filter((it) => !links.includes(it ?? "")).toSorted()).toEqual(
-    contributed.toSorted(),
-  );
+  expect(new Set(names.filter((it) => !links.includes(it)))).toEqual(new Set(contributed));
   for (const { category } of manifest.contributes.commands)
     expect(category).toBe("Latent Workbench");
 });
@@ -93,7 +91,6 @@ test("there is a colour for every step of heat", () => {
 test("the schema and the icon are there", () => {
   for (const { url } of manifest.contributes.jsonValidation)
     expect(() => JSON.parse(read(url)) as unknown).not.toThrow();
-  expect([...readFileSync(join(repoRoot, manifest.icon)).subarray(1, 4)]).toEqual(
-    [..."PNG"].map((letter) => letter.charCodeAt(0)),
-  );
+  const icon = readFileSync(join(repoRoot, manifest.icon));
+  expect(icon.subarray(1, 4).toString("latin1")).toBe("PNG");
 });

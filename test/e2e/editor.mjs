@@ -51,17 +51,18 @@ export async function wordAt(page, word, nth = 0) {
 }
 
 /** Hovers a word until a hover with `expected` in it shows; returns its text with plain blanks. */
-export async function hover(page, word, expected, { nth = 0, timeout = 30_000 } = {}) {
+export async function hover(page, word, expected, { nth = 0, timeout = 60_000 } = {}) {
   const { x, y } = await wordAt(page, word, nth);
   const shown = page.locator(".monaco-hover:not(.hidden)").filter({ hasText: expected }).first();
   const end = Date.now() + timeout;
-  while (Date.now() < end) {
-    // Leave first: a hover that shows something else, such as "Loading…", would stay.
+  // Longer each time: leaving cancels a hover that is still being computed, but one that was asked for before the
+  // provider was there never comes.
+  for (let patience = 1500; Date.now() < end; patience *= 2) {
     await page.mouse.move(x, y + 250);
     await page.mouse.move(x - 3, y);
     await page.mouse.move(x, y);
     try {
-      await shown.waitFor({ timeout: 1500 });
+      await shown.waitFor({ timeout: patience });
       return (await shown.innerText()).replaceAll("\u00a0", " ");
     } catch {
       // The provider may not be there yet.

@@ -1,18 +1,17 @@
 // The text page in all its states, in a browser without VS Code: needs a build and Chromium, nothing else.
 // Screenshots go to out/e2e/page-*.png. `node test/e2e/gallery.mjs`
+import axe from "axe-core";
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startBrowser } from "./browser.mjs";
 import { eventually } from "./editor.mjs";
 import { fakePages, hostileTexts } from "./fake-pages.mjs";
 import { openPage } from "./gallery-page.mjs";
 import { themes } from "./gallery-themes.mjs";
-import { missingParts, outFolder, repoRoot, requireParts } from "./places.mjs";
+import { missingParts, outFolder, requireParts } from "./places.mjs";
 import { newReport } from "./report.mjs";
 
 requireParts("text page", missingParts({ workbench: false }));
-const axe = readFileSync(join(repoRoot, "node_modules/axe-core/axe.min.js"), "utf8");
 const { browser, close } = await startBrowser();
 const report = newReport("text page");
 const never = () => new Promise(() => {});
@@ -34,7 +33,7 @@ async function look(title, fake, checks, options = {}) {
 }
 
 async function checkAccessibility(page) {
-  const { violations } = await page.evaluate(`${axe}; axe.run()`);
+  const { violations } = await page.evaluate(`${axe.source}; axe.run()`);
   const found = violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
   );

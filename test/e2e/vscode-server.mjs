@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { repoRoot, vscodeRoot } from "./places.mjs";
 
 /** A quiet workbench: no start page, no suggestions, nothing that asks the network. */
@@ -31,31 +31,34 @@ const quietSettings = {
 };
 
 /**
- * Starts a server on a free loopback port. `workspace` is copied, so that a test may write into it; `token`: a
- * connection token that the browser must show; `testDriver`: lets tests run inside the extension host.
+ * Starts a server on a free loopback port. `workspace` is copied, so that a test may write into it, unless `inPlace`;
+ * `keep`: a folder for what the server stores, left alone at the end; `token`: a connection token that the browser
+ * must show; `testDriver`: lets tests run inside the extension host; `asksForTrust`: the workspace is not trusted
+ * before the user says so.
  */
 export async function startServer(options) {
-  const { vsix, workspace, settings = {}, env = {}, token, testDriver = false, port = 0 } = options;
-  const root = mkdtempSync(join(repoRoot, ".cache/e2e-"));
+  const { vsix, workspace, inPlace = false, keep, settings = {}, env = {}, port = 0 } = options;
+  const root = keep ?? mkdtempSync(join(repoRoot, ".cache/e2e-"));
   const data = join(root, "data");
-  const folder = options.inPlace ? workspace : join(root, "workspace");
-  if (!options.inPlace) cpSync(workspace, folder, { recursive: true });
+  const folder = inPlace ? workspace : join(root, "workspace");
+  if (!inPlace) cpSync(workspace, folder, { recursive: true });
   for (const kind of ["User", "Machine"]) {
-    mkdirSync(join(data, "data", kind), { recursive: true });
-    const all = JSON.stringify({ ...quietSettings, ...settings });
-    writeFileSync(join(data, "data", kind, "settings.json"), all);
+    const file = join(data, "data", kind, "settings.json");
+    mkdirSync(dirname(file), { recursive: true });
+    if (!existsSync(file)) writeFileSync(file, JSON.stringify({ ...quietSettings, ...settings }));
   }
   const base = ["out/server-main.js", "--server-data-dir", data];
   base.push("--extensions-dir", join(root, "extensions"), "--accept-server-license-terms");
   if (vsix) {
-    const install = [...base, "--install-extension", vsix];
+    const install = [...base, "--install-extension", vsix, "--force"];
     execFileSync(process.execPath, install, { cwd: vscodeRoot, stdio: ["ignore", "pipe", "pipe"] });
   }
   const networkLog = join(root, "network.jsonl");
   const args = [...base, "--host", "127.0.0.1", "--port", String(port), "--telemetry-level", "off"];
+  const { token } = options;
   args.push(...(token ? ["--connection-token", token] : ["--without-connection-token"]));
-  if (!options.askForTrust) args.push("--disable-workspace-trust");
-  if (testDriver) args.push("--enable-smoke-test-driver");
+  if (!options.asksForTrust) args.push("--disable-workspace-trust");
+  if (options.testDriver) args.push("--enable-smoke-test-driver");
   const child = spawn(process.execPath, args, {
     cwd: vscodeRoot,
     // Its own process group: the extension host, the language server and the reader end with it.
@@ -64,8 +67,7 @@ export async function startServer(options) {
     env: {
       ...process.env,
       EXTENSIONS_GALLERY: "{}",
-      NODE_OPTIONS: `--require ${join(repoRoot, "test/e2e/network-spy.cjs")}`,
-      E2E_NETWORK_LOG: networkLog,
+      ...(keep ? {} : spied(networkLog)),
       ...env,
     },
   });
@@ -85,8 +87,14 @@ export async function startServer(options) {
       return `http://127.0.0.1:${listening}/?${query}${more}`;
     },
     remote: (path) => `vscode-remote://127.0.0.1:${listening}${path}`,
-    stop: () => stop(child, root),
+    stop: () => stop(child, keep ? undefined : root),
   };
+}
+
+/** Has every Node process of the workbench note what leaves the machine. */
+function spied(networkLog) {
+  const spy = join(repoRoot, "test/e2e/network-spy.cjs");
+  return { NODE_OPTIONS: `--require ${JSON.stringify(spy)}`, E2E_NETWORK_LOG: networkLog };
 }
 
 function waitForPort(child, output) {
@@ -117,7 +125,7 @@ async function stop(child, root) {
   } catch {
     // Nobody of the group is left.
   }
-  rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  if (root) rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
 function readNetworkLog(path) {

@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { unreachable } from "../../server/base/errors.ts";
 import type { TextModel, TextState } from "./text-model.ts";
 
 /** What stands in the place of the strip while there is none, and what to do about it. */
@@ -42,6 +43,8 @@ export function NoTokens({ model, state }: { model: TextModel; state: TextState 
       ) : (
         <Note text={`${state.name} has no text yet. Type something in the editor.`} />
       );
+    default:
+      return unreachable(overview.state);
   }
 }
 

@@ -1,11 +1,11 @@
-// Makes the .vsix for this platform: `node package.mjs [FILE]`. It packs what a list names, so nothing else of the
+// Makes the .vsix for this platform: `node scripts/package-extension.mjs [FILE]`. It packs what a list names, so nothing else of the
 // repository can slip in; ONNX Runtime comes along with the binaries of this platform only.
-import { execFileSync } from "node:child_process";
+import { createVSIX } from "@vscode/vsce";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const root = dirname(fileURLToPath(import.meta.url));
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const packages = join(root, "node_modules");
 const stage = join(root, "out/package");
 const target = `${process.platform}-${process.arch}`;
@@ -42,13 +42,15 @@ copyOnnxRuntime();
 writeManifest();
 // vsce asks for one; the list above is stricter.
 writeFileSync(join(stage, ".vscodeignore"), "");
-const vsce = join(root, "node_modules/@vscode/vsce/vsce");
-const args = ["package", "--no-dependencies", "--target", target, "--out", output];
-// Without a repository address links of the README could not be made absolute; they stay as they are.
-args.push("--no-rewrite-relative-links", "--allow-missing-repository", "--skip-license");
-execFileSync(process.execPath, [vsce, ...args], {
+await createVSIX({
   cwd: stage,
-  stdio: ["ignore", "ignore", "inherit"],
+  packagePath: output,
+  target,
+  dependencies: false,
+  // Without a repository address the links of the README cannot be made absolute; they stay as they are.
+  rewriteRelativeLinks: false,
+  allowMissingRepository: true,
+  skipLicense: true,
 });
 rmSync(stage, { recursive: true });
 console.log(output);

@@ -16,8 +16,8 @@ test("there are the four SAEs, each with weights, config and labels", () => {
 });
 
 test.each(saes)("labels of %s name latents that it has", (sae) => {
-  const { d_sae } = json<{ d_sae: number }>(`saes/${sae}/cfg.json`);
-  const labels = json<Record<string, { label: string }>>(`saes/${sae}/labels.json`);
+  const { d_sae } = json(`saes/${sae}/cfg.json`) as { d_sae: number };
+  const labels = json(`saes/${sae}/labels.json`) as Record<string, { label: string }>;
   expect(Object.keys(labels).length).toBeGreaterThan(5);
   for (const [latent, { label }] of Object.entries(labels)) {
     expect(Number(latent)).toBeLessThan(d_sae);
@@ -56,6 +56,6 @@ test("attributions go with the weights", () => {
     expect(readme).toContain(source);
 });
 
-function json<T>(path: string): T {
-  return JSON.parse(readFileSync(join(demo, path), "utf8")) as T;
+function json(path: string): unknown {
+  return JSON.parse(readFileSync(join(demo, path), "utf8"));
 }

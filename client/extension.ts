@@ -10,7 +10,6 @@ import { mayBeAnalysed } from "./documents.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { followSelections } from "./selections.ts";
-import { reportSelections } from "./selections.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { showStatusBar } from "./status-bar.ts";
 import { Statuses } from "./statuses.ts";
@@ -38,10 +37,9 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   context.subscriptions.push(log, statuses, switches, heat, pages, showStatusBar(statuses));
   context.subscriptions.push(
     ...registerCommands(parts),
-    reportSelections(server, log),
+    followSelections(server, log),
     startWhenWanted(server, switches, log),
   );
-  context.subscriptions.push(followSelections(server, log));
   return { started: () => parts.server.start(), heat };
 }
 

@@ -8,7 +8,7 @@ import type { ServerConnection } from "./server-connection.ts";
 const pauseMs = 50;
 
 /** Follows the selections of all editors until disposed. */
-export function reportSelections(
+export function followSelections(
   server: ServerConnection,
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {

@@ -4,8 +4,8 @@ import {
   add,
   concat,
   div,
+  keptAbove,
   matmul,
-  maximum,
   mul,
   reduceMax,
   reshape,
@@ -72,11 +72,10 @@ export function splitHeads(b: BlockBuilder, { q, k, v }: Heads): Heads {
  */
 export function attend(b: BlockBuilder, heads: Heads, layer: LayerConfig): AttentionValues {
   const { n_heads, n_kv_heads, d_head, attentionSoftcap } = b.config;
-  const { graph } = b;
   const past = ["past", n_kv_heads, d_head];
-  const pastK = graph.input("past_k", "float32", past);
-  const pastV = graph.input("past_v", "float32", past);
-  const mask = graph.input("mask", "float32", ["tokens", "past+tokens"]);
+  const pastK = b.input("past_k", past);
+  const pastV = b.input("past_v", past);
+  const mask = b.input("mask", ["tokens", "past+tokens"]);
   const { q, k } = rotated(b, heads, layer);
   const { v } = heads;
   const queries = reshape(transpose(mul(q, layer.attentionScale), [1, 0, 2]), [
@@ -99,12 +98,12 @@ export function attend(b: BlockBuilder, heads: Heads, layer: LayerConfig): Atten
 }
 
 /**
- * Softmax over the last axis whose results never fall below e^−80 of the largest. Masked scores would otherwise become
- * denormal numbers, which a CPU adds up slowly: on [9, 128, 128] 0.60 cpu-ms, so 0.30. A masked weight of 1e-35 is
- * nothing to a sum in f32; readers of the pattern get 0 (`Stream`).
+ * Softmax over the last axis whose results never fall below e^−60 of the largest. Masked scores would otherwise become
+ * denormal numbers, which a CPU adds up slowly: on [9, 128, 128] 0.60 cpu-ms, so 0.30. The room above 1e-38 keeps their products
+ * with gradients normal too. A masked weight of 1e-26 is nothing to a sum in f32; readers of the pattern get 0 (`Stream`).
  */
 function softmaxAboveDenormals(scores: Value): Value {
-  return softmax(maximum(scores, sub(reduceMax(scores, [-1], true), 80)), -1);
+  return softmax(keptAbove(scores, sub(reduceMax(scores, [-1], true), 60)), -1);
 }
 
 /** Attention's raw output: z · W_O. `[tokens, n_heads, d_head] -> [tokens, d_model]` */
@@ -116,8 +115,8 @@ export function flattenHeads(b: BlockBuilder, z: Value): Value {
 function rotated(b: BlockBuilder, { q, k }: Heads, layer: LayerConfig): { q: Value; k: Value } {
   if (layer.rotary === undefined) return { q, k };
   const { dims } = layer.rotary;
-  const cos = reshape(b.graph.input("cos", "float32", ["tokens", dims]), ["tokens", 1, dims]);
-  const sin = reshape(b.graph.input("sin", "float32", ["tokens", dims]), ["tokens", 1, dims]);
+  const cos = reshape(b.input("cos", ["tokens", dims]), ["tokens", 1, dims]);
+  const sin = reshape(b.input("sin", ["tokens", dims]), ["tokens", 1, dims]);
   return { q: rotate(q, cos, sin, dims), k: rotate(k, cos, sin, dims) };
 }
 

@@ -21,17 +21,28 @@ interface LoadedGradientBlock {
   readonly outputOf: ReadonlyMap<GradientOutput, string>;
 }
 
+/** How backward sessions hold weights. */
+export interface GradientOptions {
+  /**
+   * Repack weights for speed, once for the way forward and once for the way back. 30 blocks of SmolLM2 on 128 tokens: 1.00 s of
+   * one thread and 760 MB with, 1.28 s and 410 MB without (nothing but file pages where the file has f32). Default: without.
+   */
+  readonly prepack?: boolean;
+}
+
 /**
  * Backward sessions, loaded when first needed. They stay while the device's memory budget has room; then the one that was not
  * used for longest goes.
  */
 export class GradientBlocks {
   readonly #lm: LanguageModel;
+  readonly #prepack: boolean;
   /** In the order of their last use. */
   readonly #loaded = new Map<number, LoadedGradientBlock>();
 
-  constructor(lm: LanguageModel) {
+  constructor(lm: LanguageModel, { prepack = false }: GradientOptions = {}) {
     this.#lm = lm;
+    this.#prepack = prepack;
   }
 
   /**
@@ -73,10 +84,13 @@ export class GradientBlocks {
       return known;
     }
     const { builder, outputOf } = this.#build(layer);
-    const bytes = graphWeightBytes(builder.graph);
+    const bytes = graphWeightBytes(builder.graph) * (this.#prepack ? 2 : 1);
     await this.#makeRoom(bytes);
     const label = `${this.#lm.id} backward block ${layer}`;
-    const session = await this.#lm.device.load(builder.graph, { label });
+    const session = await this.#lm.device.load(builder.graph, {
+      label,
+      prepack: this.#prepack,
+    });
     const loaded = { session, bytes, outputOf };
     this.#loaded.set(layer, loaded);
     this.#lm.device.ledger.plan(this.#ledgerLine, this.#bytes);

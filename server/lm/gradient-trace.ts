@@ -36,10 +36,23 @@ export class Trace {
     const resid = "ids" in start ? lm.embed(start.ids, 0) : start.resid;
     const trace = new Trace(lm, "ids" in start ? 0 : start.layer, resid);
     if (trace.tokens > n_ctx) throw contextTooLong(lm.id, trace.tokens, n_ctx);
+    lm.device.ledger.require([
+      {
+        what: `${lm.id}: residuals, keys and values of ${trace.tokens} tokens`,
+        bytes: trace.bytes,
+      },
+    ]);
     for (let layer = trace.firstLayer; layer < lm.config.n_layers; layer++) {
       await trace.#runLayer(layer, signal);
     }
     return trace;
+  }
+
+  /** Bytes that the whole trace takes. */
+  get bytes(): number {
+    const { n_layers, d_model, n_kv_heads, d_head } = this.lm.config;
+    const row = 4 * (d_model + 2 * n_kv_heads * d_head);
+    return (n_layers - this.firstLayer) * this.tokens * row;
   }
 
   /** The last layer that was run. */

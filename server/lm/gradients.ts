@@ -12,7 +12,12 @@
 import { assert } from "../base/errors.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { rowsTensor } from "./blocks.ts";
-import { GradientBlocks, type GradientHookKind, type GradientOutput } from "./gradient-blocks.ts";
+import {
+  GradientBlocks,
+  type GradientHookKind,
+  type GradientOptions,
+  type GradientOutput,
+} from "./gradient-blocks.ts";
 import { Trace } from "./gradient-trace.ts";
 import { GradientUnembedding, type LogitTerm } from "./gradient-unembedding.ts";
 import { printHookPoint } from "./hook-points.ts";
@@ -39,10 +44,10 @@ export class LmGradients {
   readonly unembedding: GradientUnembedding;
   readonly #blocks: GradientBlocks;
 
-  constructor(lm: LanguageModel) {
+  constructor(lm: LanguageModel, options: GradientOptions = {}) {
     this.lm = lm;
     this.unembedding = new GradientUnembedding(lm);
-    this.#blocks = new GradientBlocks(lm);
+    this.#blocks = new GradientBlocks(lm, options);
   }
 
   /**
@@ -141,6 +146,7 @@ export class LmGradients {
       addTo(dV, out.get("past_v"));
       for (const [kind, rows] of found) rows.set(out.get(kind)!, from * widthOf(kind));
     }
+    for (const rows of found.values()) dropResidue(rows);
     return found;
   }
 
@@ -177,6 +183,17 @@ export async function residGradients(
   const hooks = layers.map((layer) => ({ kind: "resid_pre", layer }) as const);
   const found = (await gradients.ofLogits(ids, terms, hooks, signal)).gradients;
   return new Map(hooks.map((hook) => [hook.layer, found.get(printHookPoint(hook))!]));
+}
+
+/**
+ * Masked attention weights are e^−60, not 0 (`attend`), so a token that nothing looks at gets some 1e-25 of what others get.
+ * Such residue, below 1e-20 of the largest entry, becomes 0.
+ */
+function dropResidue(rows: Float32Array): void {
+  let largest = 0;
+  for (const x of rows) largest = Math.max(largest, Math.abs(x));
+  const bound = largest * 1e-20;
+  for (let i = 0; i < rows.length; i++) if (Math.abs(rows[i]!) < bound) rows[i] = 0;
 }
 
 /** Adds rows to the first rows of others; nothing to add is no mistake. */

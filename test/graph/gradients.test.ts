@@ -36,6 +36,7 @@ describe("element by element", () => {
   checkGradient("maximum, equal", op.maximum, kinks);
   checkGradient("minimum", op.minimum);
   checkGradient("minimum, equal", op.minimum, kinks);
+  checkGradient("keptAbove", (x) => op.keptAbove(x, op.scalar(x.graph, -60, x.dtype)), kinks);
   checkGradient("neg", op.neg, rows);
   checkGradient("sqrt", op.sqrt, rows);
   checkGradient("exp", op.exp, rows);

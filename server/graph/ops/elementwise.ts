@@ -87,6 +87,7 @@ const powOp = binary("pow", "Pow", (dy, [a, b], y) => {
 });
 const maximumOp = binary("maximum", "Max", (dy, [a, b]) => [pick(dy, a, b), pick(dy, b, a)]);
 const minimumOp = binary("minimum", "Min", (dy, [a, b]) => [pick(dy, b, a), pick(dy, a, b)]);
+const keptAboveOp = binary("keptAbove", "Max", (dy) => [dy, undefined]);
 const greaterOp = binaryToBool("greater", "Greater");
 const greaterOrEqualOp = binaryToBool("greaterOrEqual", "GreaterOrEqual");
 const equalOp = binaryToBool("equal", "Equal");
@@ -112,6 +113,8 @@ export const pow = (a: Operand, b: Operand): Value => applyBinary(powOp, a, b);
 export const maximum = (a: Operand, b: Operand): Value => applyBinary(maximumOp, a, b);
 /** The smaller of a and b. */
 export const minimum = (a: Operand, b: Operand): Value => applyBinary(minimumOp, a, b);
+/** The larger of x and a floor that only guards against small numbers: gradients pass as if x were returned. */
+export const keptAbove = (x: Value, floor: Value): Value => applyOne(keptAboveOp, [x, floor], {});
 /** a > b, as bool */
 export const greater = (a: Operand, b: Operand): Value => applyBinary(greaterOp, a, b);
 /** a ≥ b, as bool */

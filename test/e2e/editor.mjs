@@ -52,12 +52,13 @@ export async function wordAt(page, word, nth = 0) {
 
 /** Hovers a word until a hover with `expected` in it shows; returns its text with plain blanks. */
 export async function hover(page, word, expected, { nth = 0, timeout = 60_000 } = {}) {
-  const { x, y } = await wordAt(page, word, nth);
   const shown = page.locator(".monaco-hover:not(.hidden)").filter({ hasText: expected }).first();
   const end = Date.now() + timeout;
   // Longer each time: leaving cancels a hover that is still being computed, but one that was asked for before the
   // provider was there never comes.
   for (let patience = 1500; Date.now() < end; patience *= 2) {
+    // A code lens that comes meanwhile moves the text.
+    const { x, y } = await wordAt(page, word, nth);
     await page.mouse.move(x, y + 250);
     await page.mouse.move(x - 3, y);
     await page.mouse.move(x, y);

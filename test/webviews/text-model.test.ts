@@ -54,6 +54,25 @@ test("a notice while the text is read again keeps what is shown", async () => {
   expect(calls("tokens").at(-1)).toMatchObject({ from: 0, to: 60 });
 });
 
+test("a text that the reader forgot is asked for once, and shown until it is read again", async () => {
+  const { model, calls, settle, overview } = page();
+  await model.start();
+  model.show(0, 1);
+  await settle();
+  const { lm: _, ...rest } = first();
+  overview.value = { ...rest, contexts: [context(0)], saes: [] };
+  model.changed();
+  await settle();
+  expect(calls("tokens").slice(1)).toEqual([
+    { uri: "u", context: 0, from: 0, to: 1, mode: "activation" },
+  ]);
+  expect(model.tokens).toBe(80);
+  overview.value = first();
+  model.changed();
+  await settle();
+  expect(calls("tokens").at(-1)).toMatchObject({ from: 0, to: 80 });
+});
+
 test("an answer to a question that is no longer asked is dropped", async () => {
   const { model, settle, hold } = page();
   await model.start();
@@ -152,6 +171,7 @@ function first(tokens = 80): TextOverview {
   return {
     uri: "u",
     version: 1,
+    lm: "demo",
     saes: [
       { ...sae, id: "a" },
       { ...sae, id: "b" },

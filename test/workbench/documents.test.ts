@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import type { ContextTokens } from "../../server/protocol/context.ts";
+import { OpenDocument } from "../../server/workbench/documents.ts";
+import { tokenAt, tokenRange } from "../../server/workbench/positions.ts";
+import { contextAt } from "../../server/workbench/workbench.ts";
+
+/** A document whose contexts have readings that only count. */
+function readDocument(text: string): { document: OpenDocument; controllers: AbortController[] } {
+  const document = new OpenDocument("file:///folder/prompts/a.txt");
+  document.update(1, text, "lines");
+  const controllers = document.contexts.map((state) => {
+    const controller = new AbortController();
+    state.readings.set("bos", { promise: new Promise(() => {}), controller });
+    return controller;
+  });
+  return { document, controllers };
+}
+
+test("an edit re-reads its own context only; the others keep their readings wherever they moved", () => {
+  const { document, controllers } = readDocument("one\ntwo\nthree");
+  const slots = document.contexts.map((state) => state.slot);
+  document.update(2, "zero\none\ntwo and more\nthree", "lines");
+  expect(document.contexts.map((state) => state.readings.size)).toEqual([0, 1, 0, 1]);
+  expect(controllers.map((it) => it.signal.aborted)).toEqual([false, true, false]);
+  expect(document.contexts[1]?.slot).toBe(slots[0]);
+  expect(document.contexts[3]?.slot).toBe(slots[2]);
+  // The edited line goes on in the stream it had, whose KV prefix is still good.
+  expect([document.contexts[0]?.slot, document.contexts[2]?.slot]).toContain(slots[1]);
+  expect(new Set(document.contexts.map((state) => state.slot)).size).toBe(4);
+  expect(document.contexts[1]?.source.parts[0]?.fileStart).toBe(5);
+});
+
+test("two equal contexts do not share a reading", () => {
+  const { document } = readDocument("same\nsame");
+  document.update(2, "same\nsame\nsame", "lines");
+  const slots = document.contexts.map((state) => state.slot);
+  expect(new Set(slots).size).toBe(3);
+});
+
+test("an edit clears the selection, another version of the same text does not", () => {
+  const { document } = readDocument("one");
+  document.selection = { startOffset: 0, endOffset: 2 };
+  document.update(2, "one", "lines");
+  expect(document.selection).toBeDefined();
+  document.update(3, "on", "lines");
+  expect(document.selection).toBeUndefined();
+});
+
+test("the context under an offset", () => {
+  const { document } = readDocument("one\ntwo\n\nthree");
+  expect([0, 3, 4, 7, 9, 14].map((offset) => contextAt(document, offset))).toEqual([
+    0, 0, 1, 1, 2, 2,
+  ]);
+});
+
+const source = {
+  kind: "chat" as const,
+  parts: [
+    { role: "user", text: "ab", fileStart: 10 },
+    // "\n" is two characters in the file.
+    { role: "assistant", text: "c\nd", fileStart: 30, fileOffsets: Int32Array.of(0, 1, 3, 4) },
+  ],
+};
+const tokens = {
+  ids: new Int32Array(8),
+  part: Int32Array.of(-1, 0, 0, -1, -1, 1, 1, -1),
+  start: Int32Array.of(0, 0, 1, 0, 0, 0, 1, 0),
+  end: Int32Array.of(0, 1, 2, 0, 0, 1, 3, 0),
+} as unknown as ContextTokens;
+
+test("ranges go through JSON escapes; tokens of the template have none", () => {
+  expect([0, 1, 5, 6].map((index) => tokenRange(source, tokens, index))).toEqual([
+    undefined,
+    { startOffset: 10, endOffset: 11 },
+    { startOffset: 30, endOffset: 31 },
+    { startOffset: 31, endOffset: 34 },
+  ]);
+});
+
+test("the token under an offset, with template tokens between the messages", () => {
+  const at = [9, 10, 11, 12, 29, 30, 31, 32, 33, 34].map((offset) =>
+    tokenAt(source, tokens, offset),
+  );
+  expect(at).toEqual([undefined, 1, 2, undefined, undefined, 5, 6, 6, 6, undefined]);
+});

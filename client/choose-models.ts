@@ -2,7 +2,6 @@
 import * as vscode from "vscode";
 import type { PageMethods } from "../server/protocol/page.ts";
 import type { ClientParts } from "./client-parts.ts";
-import { activeTextEditor } from "./documents.ts";
 import { download } from "./download.ts";
 
 type Found = ReturnType<PageMethods["available"]>["lms"][number];
@@ -26,8 +25,7 @@ const fromHub: Choice = {
 /** Asks for a language model and uses it from now on. */
 export async function chooseLm(parts: ClientParts): Promise<void> {
   const { lms } = await parts.server.call("available", {});
-  const now = statusNow(parts)?.lm;
-  const found = lms.map((lm) => choiceOf(lm, lm.id === now));
+  const found = lms.map(choiceOf);
   const actions: Choice[] = [
     { label: "From elsewhere", kind: vscode.QuickPickItemKind.Separator },
     browse,
@@ -49,8 +47,7 @@ export async function chooseLm(parts: ClientParts): Promise<void> {
 /** Asks for the SAEs, several at a time, and uses them from now on. */
 export async function chooseSaes(parts: ClientParts): Promise<void> {
   const { saes } = await parts.server.call("available", {});
-  const now = new Set(statusNow(parts)?.saes);
-  const paths = await pickSaes(parts, saes, now);
+  const paths = await pickSaes(parts, saes);
   if (paths === undefined) return;
   await parts.server.call("use", { saes: paths });
   const onlyBundled = paths.every((path) => isBundled(parts, path));
@@ -58,11 +55,7 @@ export async function chooseSaes(parts: ClientParts): Promise<void> {
 }
 
 /** A list with check boxes; the buttons beside its title bring SAEs from elsewhere into it. */
-function pickSaes(
-  parts: ClientParts,
-  saes: readonly Found[],
-  now: ReadonlySet<string>,
-): Promise<string[] | undefined> {
+function pickSaes(parts: ClientParts, saes: readonly Found[]): Promise<string[] | undefined> {
   const picker = vscode.window.createQuickPick<Choice>();
   picker.title = "SAEs";
   picker.placeholder = "SAEs that read the model's activations; buttons above bring others";
@@ -78,8 +71,9 @@ function pickSaes(
     tooltip: "Download from the Hub",
   };
   picker.buttons = [browseButton, hubButton];
-  picker.items = saes.map((sae) => choiceOf(sae, false));
-  picker.selectedItems = picker.items.filter((_, index) => now.has(saes[index]?.id ?? ""));
+  picker.items = saes.map(choiceOf);
+  // Loaded ones are in use; a document's status would leave out the meta-SAEs among them.
+  picker.selectedItems = picker.items.filter((_, index) => saes[index]?.loaded);
   const add = async (action: Choice): Promise<void> => {
     const selected = picker.selectedItems;
     const path = await pathOf(parts, action);
@@ -125,16 +119,8 @@ async function pathOf(parts: ClientParts, choice: Choice): Promise<string | unde
   return picked?.[0]?.fsPath;
 }
 
-function choiceOf(found: Found, isNow: boolean): Choice {
-  const description = isNow ? "in use" : found.loaded ? "loaded" : "";
-  return { label: found.id, description, detail: found.detail, path: found.path };
-}
-
-function statusNow({
-  statuses,
-}: ClientParts): { lm?: string; saes: readonly string[] } | undefined {
-  const uri = activeTextEditor()?.document.uri.toString();
-  return uri === undefined ? undefined : statuses.get(uri);
+function choiceOf({ id, detail, path, loaded }: Found): Choice {
+  return { label: id, description: loaded ? "loaded" : "", detail, path };
 }
 
 /** The bundled demo is what no setting means. */

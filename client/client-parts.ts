@@ -1,6 +1,7 @@
 import type * as vscode from "vscode";
 import type { FileSwitches } from "./file-switches.ts";
 import type { HeatDecorations } from "./heat-decorations.ts";
+import type { Reports } from "./reports.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { Statuses } from "./statuses.ts";
 import type { TextPages } from "./text-pages.ts";
@@ -14,6 +15,7 @@ export interface ClientParts {
   readonly switches: FileSwitches;
   readonly heat: HeatDecorations;
   readonly pages: TextPages;
+  readonly reports: Reports;
 }
 
 /** An argument of a command link as named values; anything else as none. */

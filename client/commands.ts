@@ -94,16 +94,12 @@ async function showHeat({ heat, server }: ClientParts, argument?: unknown): Prom
   await heat.show(chosen.shown);
 }
 
-async function doctor({ server }: ClientParts): Promise<void> {
+async function doctor({ server, reports }: ClientParts): Promise<void> {
   const { text } = await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Window, title: "Latent Workbench: looking around" },
     () => server.call("doctor", {}),
   );
-  const document = await vscode.workspace.openTextDocument({
-    content: text,
-    language: "plaintext",
-  });
-  await vscode.window.showTextDocument(document, { preview: true });
+  await reports.show("Doctor", text);
 }
 
 function noTextOpen(): UserError {

@@ -32,8 +32,11 @@ export function mayBeAnalysed(document: vscode.TextDocument): boolean {
   return isProse(document) && document.lineCount > 0 && document.lineAt(0).text.trim() === "---";
 }
 
-/** The editor that a command without arguments means, if it shows a text. */
+/**
+ * The editor that a command without arguments means, if it shows a text: the active one, or the one beside a page
+ * that has the focus.
+ */
 export function activeTextEditor(): vscode.TextEditor | undefined {
-  const editor = vscode.window.activeTextEditor;
-  return editor && isText(editor.document) ? editor : undefined;
+  const { activeTextEditor: active, visibleTextEditors: visible } = vscode.window;
+  return [...(active ? [active] : visible)].find(({ document }) => isText(document));
 }

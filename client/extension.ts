@@ -9,6 +9,7 @@ import { registerCommands } from "./commands.ts";
 import { mayBeAnalysed } from "./documents.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
+import { Reports } from "./reports.ts";
 import { followSelections } from "./selections.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { showStatusBar } from "./status-bar.ts";
@@ -33,8 +34,17 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const switches = new FileSwitches(context.workspaceState, server, log);
   const heat = new HeatDecorations(context.workspaceState, server, log);
   const pages = new TextPages(context.extensionUri, server, log);
-  const parts = { context, log, server, statuses, switches, heat, pages };
-  context.subscriptions.push(log, statuses, switches, heat, pages, showStatusBar(statuses));
+  const reports = new Reports();
+  const parts = { context, log, server, statuses, switches, heat, pages, reports };
+  context.subscriptions.push(
+    log,
+    statuses,
+    switches,
+    heat,
+    pages,
+    reports,
+    showStatusBar(statuses),
+  );
   context.subscriptions.push(
     ...registerCommands(parts),
     followSelections(server, log),

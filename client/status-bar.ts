@@ -22,8 +22,6 @@ export function showStatusBar(statuses: Statuses): vscode.Disposable {
       "latentWorkbench.fileState",
       editor ? (status?.state ?? "off") : undefined,
     );
-    // A page or another panel has the focus: the item stays as it is.
-    if (!editor && vscode.window.visibleTextEditors.length > 0) return;
     draw(item, status);
     if (editor && (isProse(editor.document) || (status && status.state !== "off"))) item.show();
     else item.hide();

@@ -19,6 +19,8 @@ const required = [
   "dist/cli.js",
   "dist/webviews/text.js",
   "dist/webviews/text.css",
+  "dist/webviews/train.js",
+  "dist/webviews/train.css",
   "dist/webviews/codicon.css",
   "dist/webviews/codicon.ttf",
   "demo",

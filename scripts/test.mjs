@@ -97,7 +97,11 @@ function execute({ command, args, seconds, env }) {
       stdio: ["ignore", "pipe", "pipe"],
       detached: !windows,
       shell: windows,
-      env: { ...process.env, ...env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+      env: {
+        ...process.env,
+        ...env,
+        ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }),
+      },
     });
     let output = "";
     let timedOut = false;

@@ -1,11 +1,25 @@
 /** The graph of one block under construction: its inputs, its checked weights, and the pieces that families share. */
-import type { Value } from "../graph/graph.ts";
+import type { Dim, Value } from "../graph/graph.ts";
 import { Graph } from "../graph/graph.ts";
-import { add, gelu, gemm, layerNorm, mul, relu, rmsNorm, silu } from "../graph/ops/index.ts";
+import {
+  add,
+  cast,
+  div,
+  exp,
+  gelu,
+  gemm,
+  layerNorm,
+  mul,
+  neg,
+  relu,
+  rmsNorm,
+  silu,
+} from "../graph/ops/index.ts";
 import { unreachable } from "../base/errors.ts";
 import { type StoredTensor, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ActivationName, LmConfig } from "./config.ts";
 import type { BlockHookKind } from "./hook-points.ts";
+import type { Precision } from "./precision.ts";
 
 /** What a block graph returns: resid_post, the new rows of the KV cache, and its other hook points. */
 export type BlockValues = { readonly resid_post: Value; readonly k: Value; readonly v: Value } & {
@@ -41,12 +55,19 @@ export class BlockBuilder {
   readonly graph: Graph;
   readonly config: LmConfig;
   readonly #source: WeightSource;
+  readonly #precision: Precision;
   readonly #names: string[] = [];
 
-  constructor(name: string, config: LmConfig, source: WeightSource) {
+  constructor(
+    name: string,
+    config: LmConfig,
+    source: WeightSource,
+    precision: Precision = "float32",
+  ) {
     this.graph = new Graph(name);
     this.config = config;
     this.#source = source;
+    this.#precision = precision;
   }
 
   /** Names of the weights used so far. */
@@ -54,10 +75,20 @@ export class BlockBuilder {
     return this.#names;
   }
 
-  /** A weight as f32, checked for its shape. */
+  /** An input in the numbers that the graph computes in. */
+  input(name: string, dims: readonly Dim[]): Value {
+    return this.graph.input(name, this.#precision, dims);
+  }
+
+  /** Declares an output. */
+  output(name: string, value: Value, precision: Precision): void {
+    this.graph.output(name, cast(value, precision));
+  }
+
+  /** A weight, checked for its shape, in the numbers that the graph computes in. */
   weight(name: string, dims: readonly number[]): Value {
     this.#names.push(name);
-    return this.graph.weight(name, this.#source(name, dims));
+    return cast(this.graph.weight(name, this.#source(name, dims)), this.#precision);
   }
 
   /** x · W + b. `[tokens, d_in] -> [tokens, d_out]` */
@@ -86,7 +117,8 @@ export class BlockBuilder {
       return { normalized: out, out };
     }
     const width = widthOf(x);
-    const ones = this.graph.constant(tensor("float32", [width], new Float32Array(width).fill(1)));
+    const one = this.graph.constant(tensor("float32", [width], new Float32Array(width).fill(1)));
+    const ones = cast(one, this.#precision);
     const normalized = rmsNorm(x, ones, this.config.normEps);
     return { normalized, out: mul(normalized, this.normScale(x, facts)) };
   }
@@ -103,14 +135,16 @@ export class BlockBuilder {
   }
 }
 
+/** ONNX Runtime's CPU provider has no Gelu for doubles; one rounding to f32 per hidden activation is what it costs. */
 function applyActivation(name: ActivationName, x: Value): Value {
   switch (name) {
     case "silu":
-      return silu(x);
+      // ONNX Runtime fuses x · sigmoid(x) into an op that it has for f32 only.
+      return x.dtype === "float32" ? silu(x) : div(x, add(exp(neg(x)), 1));
     case "gelu":
-      return gelu(x, "none");
+      return cast(gelu(cast(x, "float32"), "none"), x.dtype);
     case "gelu-tanh":
-      return gelu(x, "tanh");
+      return cast(gelu(cast(x, "float32"), "tanh"), x.dtype);
     case "relu":
       return relu(x);
     default:

@@ -1,12 +1,16 @@
 /** The chain of block sessions: loaded when first needed, one graph per layer with symbolic lengths. */
+import type { Graph } from "../graph/graph.ts";
 import type { Device, Session } from "../runtime/device.ts";
 import { activationBytes, graphWeightBytes } from "../runtime/memory-plan.ts";
-import { type StoredTensor, sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type StoredTensor, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { BlockBuilder, type WeightSource } from "./block-builder.ts";
 import { nonFiniteOutput } from "./errors.ts";
 import { type BlockHookKind, blockHookKinds } from "./hook-points.ts";
 import type { LmWeights } from "./lm-weights.ts";
+import type { Floats, Precision } from "./precision.ts";
+
+export { rowsTensor } from "./precision.ts";
 
 /** Everything a block computes, by the name of its output. */
 export type BlockOutput = Exclude<BlockHookKind, "resid_pre"> | "k" | "v";
@@ -18,6 +22,9 @@ interface BuiltBlock {
   readonly outputOf: ReadonlyMap<BlockOutput, BlockOutput>;
 }
 
+/** Outputs that later runs take in, and which therefore keep the precision. */
+const carried: ReadonlySet<BlockOutput> = new Set(["resid_post", "k", "v"]);
+
 interface LoadedBlock {
   readonly session: Session;
   readonly outputOf: ReadonlyMap<BlockOutput, BlockOutput>;
@@ -25,33 +32,37 @@ interface LoadedBlock {
   unproved: readonly string[] | undefined;
 }
 
+/** What blocks are made of. */
+export interface BlocksParts {
+  readonly architecture: Architecture;
+  readonly named: LmWeights;
+  readonly device: Device;
+  readonly precision: Precision;
+}
+
 /** The blocks of one model on one device. */
 export class Blocks {
   readonly #model: string;
-  readonly #architecture: Architecture;
-  readonly #weights: LmWeights;
-  readonly #device: Device;
+  readonly #parts: BlocksParts;
   readonly #loaded = new Map<number, Promise<LoadedBlock>>();
   #bytes = 0;
 
-  constructor(model: string, architecture: Architecture, weights: LmWeights, device: Device) {
+  constructor(model: string, parts: BlocksParts) {
     this.#model = model;
-    this.#architecture = architecture;
-    this.#weights = weights;
-    this.#device = device;
+    this.#parts = parts;
   }
 
   /** Bytes of one block's weights in its session, and of its intermediate values in a run of these lengths. */
   plan(lengths: { tokens: number; past: number }): { weights: number; activations: number } {
     const { graph } = this.#build(0, placeholder).builder;
-    return { weights: graphWeightBytes(graph), activations: activationBytes(graph, lengths) };
+    return { weights: this.#bytesOf(graph), activations: activationBytes(graph, lengths) };
   }
 
   /** Throws for the first weight of any layer that is missing or has another shape than the config says. */
   checkShapes(): void {
-    for (let layer = 0; layer < this.#architecture.config.n_layers; layer++) {
+    for (let layer = 0; layer < this.#parts.architecture.config.n_layers; layer++) {
       this.#build(layer, (name, dims) => {
-        this.#weights.check(name, dims);
+        this.#parts.named.check(name, dims);
         return placeholder(name, dims);
       });
     }
@@ -83,7 +94,7 @@ export class Blocks {
     const loaded = [...this.#loaded.values()];
     this.#loaded.clear();
     for (const block of loaded) await (await block).session.release();
-    this.#device.ledger.release(this.ledgerLine);
+    this.#parts.device.ledger.release(this.ledgerLine);
   }
 
   /** The blocks' line in the plan of memory. */
@@ -106,25 +117,31 @@ export class Blocks {
 
   async #open(layer: number): Promise<LoadedBlock> {
     const { builder, outputOf } = this.#build(layer, (name, dims) => {
-      const source = this.#weights.source(name, dims);
+      const source = this.#parts.named.source(name, dims);
       // Norms and biases are small and are where a damaged or diverged file shows first.
-      if (dims.length === 1) this.#weights.checkFinite(name);
+      if (dims.length === 1) this.#parts.named.checkFinite(name);
       return source;
     });
-    const bytes = graphWeightBytes(builder.graph);
-    this.#device.ledger.require([{ what: this.ledgerLine, bytes: this.#bytes + bytes }]);
+    const bytes = this.#bytesOf(builder.graph);
+    this.#parts.device.ledger.require([{ what: this.ledgerLine, bytes: this.#bytes + bytes }]);
     const label = `${this.#model} block ${layer}`;
-    const session = await this.#device.load(builder.graph, { label });
+    const session = await this.#parts.device.load(builder.graph, { label });
     this.#bytes += bytes;
-    this.#device.ledger.plan(this.ledgerLine, this.#bytes);
+    this.#parts.device.ledger.plan(this.ledgerLine, this.#bytes);
     return { session, outputOf, unproved: builder.weightNames };
   }
 
+  /** Weights as f32 or f64. */
+  #bytesOf(graph: Graph): number {
+    return graphWeightBytes(graph) * (this.#parts.precision === "float64" ? 2 : 1);
+  }
+
   #build(layer: number, source: WeightSource): BuiltBlock {
-    const { config } = this.#architecture;
-    const builder = new BlockBuilder(`block${layer}`, config, source);
-    const resid = builder.graph.input("resid", "float32", ["tokens", config.d_model]);
-    const values = this.#architecture.block(builder, resid, layer);
+    const { config } = this.#parts.architecture;
+    const { precision } = this.#parts;
+    const builder = new BlockBuilder(`block${layer}`, config, source, precision);
+    const resid = builder.input("resid", ["tokens", config.d_model]);
+    const values = this.#parts.architecture.block(builder, resid, layer);
     const outputOf = new Map<BlockOutput, BlockOutput>();
     const first = new Map<unknown, BlockOutput>();
     for (const kind of ["k", "v", ...blockHookKinds] as const) {
@@ -134,7 +151,7 @@ export class Blocks {
       const same = first.get(value);
       if (same === undefined) {
         first.set(value, kind);
-        builder.graph.output(kind, value);
+        builder.output(kind, value, carried.has(kind) ? precision : "float32");
       }
       outputOf.set(kind, same ?? kind);
     }
@@ -142,9 +159,9 @@ export class Blocks {
   }
 
   #prove(layer: number, resid: Tensor, weightNames: readonly string[]): void {
-    const index = (resid.data as Float32Array).findIndex((x) => !Number.isFinite(x));
+    const index = (resid.data as Floats).findIndex((x) => !Number.isFinite(x));
     if (index < 0) return;
-    for (const name of weightNames) this.#weights.checkFinite(name);
+    for (const name of weightNames) this.#parts.named.checkFinite(name);
     throw nonFiniteOutput(this.#model, layer, Math.floor(index / (resid.dims[1] ?? 1)));
   }
 }
@@ -152,9 +169,4 @@ export class Blocks {
 /** Stands for a weight in a graph that is built for its shapes only. */
 function placeholder(_name: string, dims: readonly number[]): StoredTensor {
   return { file: "", offset: 0, byteLength: sizeOf(dims) * 4, dtype: "float32", dims };
-}
-
-/** An f32 tensor over rows that live elsewhere. */
-export function rowsTensor(data: Float32Array, dims: readonly number[]): Tensor<"float32"> {
-  return tensor("float32", dims, data as Float32Array<ArrayBuffer>);
 }

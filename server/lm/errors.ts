@@ -119,3 +119,11 @@ export function emptyPrompt(): UserError {
     "nothing to continue: the prompt has no tokens and this model no BOS",
   );
 }
+
+/** Double precision on a device without it. */
+export function noDoubles(device: string): UserError {
+  return new UserError(
+    "no-float64",
+    `the device ${device} does not compute in float64; choose cpu`,
+  );
+}

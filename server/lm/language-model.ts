@@ -11,13 +11,14 @@ import { kvCacheBytes } from "../runtime/memory-plan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Architecture } from "./architectures/architecture.ts";
-import { type BlockOutput, Blocks, rowsTensor } from "./blocks.ts";
+import { type BlockOutput, Blocks } from "./blocks.ts";
 import type { LmConfig } from "./config.ts";
 import { embed } from "./embedding.ts";
 import { absentHook, noTokenizer, unknownLayer } from "./errors.ts";
 import { type HookPoint, parseHookPoint, printHookPoint } from "./hook-points.ts";
 import type { LmWeights } from "./lm-weights.ts";
 import { type PositionInputs, RotaryCache } from "./position-inputs.ts";
+import { type Floats, floatsOf, type Precision, rowsTensor } from "./precision.ts";
 import { Unembedding } from "./unembedding.ts";
 
 /**
@@ -40,17 +41,18 @@ export interface LmParts {
   readonly hasChatTemplate: boolean;
   /** Ids that end a generation. */
   readonly eosIds: readonly number[];
+  readonly precision: Precision;
 }
 
 /** The new rows of a block with their place in the sequence. */
 export interface BlockInput {
   /** `[to - from, d_model]` */
-  readonly resid: Float32Array;
+  readonly resid: Floats;
   readonly from: number;
   readonly to: number;
   /** Cached keys and values of positions [0, from), `[from, n_kv_heads * d_head]`. */
-  readonly pastK: Float32Array;
-  readonly pastV: Float32Array;
+  readonly pastK: Floats;
+  readonly pastV: Floats;
 }
 
 /** A language model on a device; its blocks are loaded when first run. */
@@ -65,7 +67,9 @@ export class LanguageModel {
   readonly id: string;
   readonly eosIds: readonly number[];
   readonly unembedding: Unembedding;
-  readonly rotary: RotaryCache = new RotaryCache();
+  /** Numbers that blocks compute in, and that keys, values and residuals are kept in; all that is read comes out as f32. */
+  readonly precision: Precision;
+  readonly rotary: RotaryCache;
   readonly #parts: LmParts;
   readonly #blocks: Blocks;
   #tokenizer: Tokenizer | undefined;
@@ -81,7 +85,9 @@ export class LanguageModel {
     this.path = path;
     this.id = modelId(path);
     this.eosIds = parts.eosIds;
-    this.#blocks = new Blocks(this.id, architecture, named, device);
+    this.precision = parts.precision;
+    this.rotary = new RotaryCache(parts.precision);
+    this.#blocks = new Blocks(this.id, parts);
     this.unembedding = new Unembedding(this.id, architecture, named, device);
   }
 
@@ -189,12 +195,17 @@ export class LanguageModel {
     const { d_model, n_kv_heads, d_head, layers } = this.config;
     const past = [from, n_kv_heads, d_head];
     const feeds = {
-      resid: rowsTensor(resid, [to - from, d_model]),
-      past_k: rowsTensor(pastK, past),
-      past_v: rowsTensor(pastV, past),
+      resid: this.#feed(resid, [to - from, d_model]),
+      past_k: this.#feed(pastK, past),
+      past_v: this.#feed(pastV, past),
       ...positions.feeds(layers[layer]!, from, to),
     };
     return this.#blocks.run(layer, feeds, outputs, signal);
+  }
+
+  #feed(data: Floats, dims: readonly number[]): Tensor {
+    const Floats = floatsOf[this.precision];
+    return rowsTensor(data instanceof Floats ? data : Floats.from(data), dims);
   }
 
   /** Frees sessions and files. */

@@ -1,30 +1,29 @@
 /** What a block reads beside the residual: masks and rotary tables of a range of positions. */
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { LayerConfig } from "./config.ts";
+import { type Floats, floatsOf, type Precision, rowsTensor } from "./precision.ts";
 import { type RotaryConfig, rotaryTables } from "./rotary.ts";
 
 /** Rotary tables of one model, computed once for as many positions as were ever asked. */
 export class RotaryCache {
-  readonly #tables = new Map<
-    RotaryConfig,
-    { cos: Float32Array; sin: Float32Array; positions: number }
-  >();
+  readonly precision: Precision;
+  readonly #tables = new Map<RotaryConfig, { cos: Floats; sin: Floats; positions: number }>();
+
+  constructor(precision: Precision) {
+    this.precision = precision;
+  }
 
   /** cos and sin of positions [from, to), `[tokens, dims]`. */
   feeds(config: RotaryConfig, from: number, to: number): { cos: Tensor; sin: Tensor } {
     let table = this.#tables.get(config);
     if (table === undefined || table.positions < to) {
       const positions = Math.max(256, 2 ** Math.ceil(Math.log2(to)));
-      table = { ...rotaryTables(config, 0, positions), positions };
+      table = { ...rotaryTables(config, [0, positions], this.precision), positions };
       this.#tables.set(config, table);
     }
     const { dims } = config;
-    const view = (data: Float32Array): Tensor =>
-      tensor(
-        "float32",
-        [to - from, dims],
-        data.subarray(from * dims, to * dims) as Float32Array<ArrayBuffer>,
-      );
+    const view = (data: Floats): Tensor =>
+      rowsTensor(data.subarray(from * dims, to * dims), [to - from, dims]);
     return { cos: view(table.cos), sin: view(table.sin) };
   }
 }
@@ -50,7 +49,7 @@ export class PositionInputs {
     const key = `${from}:${to}:${reach}`;
     let mask = this.#masks.get(key);
     if (mask === undefined) {
-      mask = causalMask(from, to, reach);
+      mask = causalMask([from, to], reach, this.#rotary.precision);
       this.#masks.set(key, mask);
     }
     return mask;
@@ -58,11 +57,15 @@ export class PositionInputs {
 }
 
 /** 0 where position q may look at position p (q − reach < p ≤ q), −∞ elsewhere. `[tokens, past+tokens]` */
-export function causalMask(from: number, to: number, reach: number): Tensor<"float32"> {
-  const data = new Float32Array((to - from) * to).fill(-Infinity);
+export function causalMask(
+  [from, to]: readonly [number, number],
+  reach: number,
+  precision: Precision,
+): Tensor {
+  const data = new floatsOf[precision]((to - from) * to).fill(-Infinity);
   for (let q = from; q < to; q++) {
     const row = (q - from) * to;
     data.fill(0, row + Math.max(0, q - reach + 1), row + q + 1);
   }
-  return tensor("float32", [to - from, to], data);
+  return rowsTensor(data, [to - from, to]);
 }

@@ -1,17 +1,21 @@
-/** Growing rows of f32 by position: a KV cache's keys, or kept activations. */
+/** Growing rows of numbers by position: a KV cache's keys, or kept activations. */
 import { assert } from "../base/errors.ts";
+import { type Floats, floatsOf, type Precision } from "./precision.ts";
 
 /** Rows of positions [start, end), appended at the end and cut back from it. */
-export class Rows {
+export class Rows<A extends Floats = Float32Array<ArrayBuffer>> {
   readonly width: number;
   readonly start: number;
+  readonly #precision: Precision;
   #end: number;
-  #data: Float32Array<ArrayBuffer> = new Float32Array(0);
+  #data: A;
 
-  constructor(width: number, start = 0) {
+  constructor(width: number, start = 0, precision: Precision = "float32") {
     this.width = width;
     this.start = start;
     this.#end = start;
+    this.#precision = precision;
+    this.#data = this.#allocate(0);
   }
 
   get end(): number {
@@ -31,16 +35,16 @@ export class Rows {
   /** Gives the memory back. */
   free(): void {
     this.#end = this.start;
-    this.#data = new Float32Array(0);
+    this.#data = this.#allocate(0);
   }
 
   /** Adds whole rows at the end. Grows by half as much again, so that typing does not copy the cache at every key. */
-  append(rows: Float32Array): void {
+  append(rows: Floats): void {
     assert(rows.length % this.width === 0, `${rows.length} elements are no rows of ${this.width}`);
     const used = (this.#end - this.start) * this.width;
     const needed = used + rows.length;
     if (needed > this.#data.length) {
-      const grown = new Float32Array(used === 0 ? needed : Math.max(needed, Math.ceil(used * 1.5)));
+      const grown = this.#allocate(used === 0 ? needed : Math.max(needed, Math.ceil(used * 1.5)));
       grown.set(this.#data.subarray(0, used));
       this.#data = grown;
     }
@@ -49,11 +53,16 @@ export class Rows {
   }
 
   /** Rows [from, to) in place: valid until the next append or truncate. */
-  view(from: number, to: number = this.#end): Float32Array<ArrayBuffer> {
+  view(from: number, to: number = this.#end): A {
     assert(
       this.start <= from && from <= to && to <= this.#end,
       `rows ${from} to ${to} of [${this.start}, ${this.#end})`,
     );
-    return this.#data.subarray((from - this.start) * this.width, (to - this.start) * this.width);
+    const { start, width } = this;
+    return this.#data.subarray((from - start) * width, (to - start) * width) as A;
+  }
+
+  #allocate(length: number): A {
+    return new floatsOf[this.#precision](length) as A;
   }
 }

@@ -1,11 +1,12 @@
 /** One token sequence in a language model: its KV cache, and the activations kept so that edits and deeper reads cost little. */
 import { assert } from "../base/errors.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { type BlockOutput, rowsTensor } from "./blocks.ts";
+import type { BlockOutput } from "./blocks.ts";
 import { contextTooLong } from "./errors.ts";
 import { type BlockHookKind, type HookPoint, printHookPoint } from "./hook-points.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { PositionInputs } from "./position-inputs.ts";
+import { type Floats, rowsTensor } from "./precision.ts";
 import { Rows } from "./rows.ts";
 
 /** Next-token figures of every position of a stream. */
@@ -28,10 +29,10 @@ type Wanted = ReadonlyMap<number, ReadonlySet<BlockHookKind>>;
  */
 export class Stream {
   readonly #lm: LanguageModel;
-  readonly #keys: readonly Rows[];
-  readonly #values: readonly Rows[];
+  readonly #keys: readonly Rows<Floats>[];
+  readonly #values: readonly Rows<Floats>[];
   /** resid_post by layer: hook points that were read, and the frontier from which deeper layers go on. */
-  readonly #resid = new Map<number, Rows>();
+  readonly #resid = new Map<number, Rows<Floats>>();
   readonly #askedResid = new Set<number>();
   /** Other hook points that were read, by name. */
   readonly #kept = new Map<string, Rows>();
@@ -40,7 +41,8 @@ export class Stream {
 
   constructor(lm: LanguageModel) {
     const { n_layers, n_kv_heads, d_head } = lm.config;
-    const cache = () => Array.from({ length: n_layers }, () => new Rows(n_kv_heads * d_head));
+    const row = () => new Rows<Floats>(n_kv_heads * d_head, 0, lm.precision);
+    const cache = () => Array.from({ length: n_layers }, row);
     this.#lm = lm;
     this.#keys = cache();
     this.#values = cache();
@@ -134,7 +136,7 @@ export class Stream {
     return { kind: "resid_post", layer: this.#lm.config.n_layers - 1 };
   }
 
-  *#allRows(): Generator<Rows> {
+  *#allRows(): Generator<Rows<Floats>> {
     yield* this.#keys;
     yield* this.#values;
     yield* this.#resid.values();
@@ -236,28 +238,29 @@ export class Stream {
           : this.#residOf(layer - 1, from, to);
       const input = { resid, from, to, pastK: keys.view(0, from), pastV: values.view(0, from) };
       const out = await this.#lm.runBlock(layer, input, { outputs, positions, signal });
-      const rows = (output: BlockOutput) => out.get(output)!.data as Float32Array;
+      const rows = (output: BlockOutput) => out.get(output)!.data as Floats;
       keys.append(rows("k"));
       values.append(rows("v"));
       this.#keepResid(layer, from, rows("resid_post"));
       for (const kind of kinds) {
-        if (kind === "pattern") spreadPattern(rows(kind), pattern!, { from, to, n, window });
+        if (kind === "pattern")
+          spreadPattern(rows(kind) as Float32Array, pattern!, { from, to, n, window });
         else this.#keep({ kind, layer }, from, rows(kind as BlockOutput));
       }
     }
     return pattern;
   }
 
-  #residOf(layer: number, from: number, to: number): Float32Array {
+  #residOf(layer: number, from: number, to: number): Floats {
     const rows = this.#resid.get(layer);
     assert(rows !== undefined, `no residual of layer ${layer} is kept`);
     return rows.view(from, to);
   }
 
-  #keepResid(layer: number, from: number, added: Float32Array): void {
+  #keepResid(layer: number, from: number, added: Floats): void {
     let rows = this.#resid.get(layer);
     if (rows === undefined || rows.start > from || rows.end < from) {
-      rows = new Rows(this.#lm.config.d_model, from);
+      rows = new Rows<Floats>(this.#lm.config.d_model, from, this.#lm.precision);
       this.#resid.set(layer, rows);
     }
     rows.truncate(from);
@@ -265,7 +268,7 @@ export class Stream {
   }
 
   /** Keeps rows of a hook point that follow the kept ones; rows after a hole would be of no use. */
-  #keep(hook: HookPoint, from: number, added: Float32Array): void {
+  #keep(hook: HookPoint, from: number, added: Floats): void {
     const name = printHookPoint(hook);
     const rows = this.#kept.get(name) ?? new Rows(this.#lm.hookWidth(hook)!);
     if (rows.end < from) return;
@@ -281,7 +284,7 @@ export class Stream {
   }
 
   #lastRows(): Float32Array<ArrayBuffer> {
-    return this.#resid.get(this.#lm.config.n_layers - 1)?.view(0) ?? new Float32Array(0);
+    return asFloat32(this.#resid.get(this.#lm.config.n_layers - 1)?.view(0));
   }
 
   async #logits(positions?: readonly number[], signal?: AbortSignal): Promise<Tensor<"float32">> {
@@ -320,9 +323,16 @@ export class Stream {
     const rows =
       at.kind === "resid_post" ? this.#resid.get(at.layer) : this.#kept.get(printHookPoint(at));
     const width = this.#lm.hookWidth(hook)!;
-    const data = rows?.view(0).slice() ?? new Float32Array(0);
+    const data = Float32Array.from(rows?.view(0) ?? []);
     return tensor("float32", at.kind === "z" ? [n, n_heads, d_head] : [n, width], data);
   }
+}
+
+/** The rows themselves where they are f32 already. */
+function asFloat32(rows: Floats = new Float32Array(0)): Float32Array<ArrayBuffer> {
+  return rows instanceof Float32Array
+    ? (rows as Float32Array<ArrayBuffer>)
+    : Float32Array.from(rows);
 }
 
 interface LayerRun {

@@ -29,6 +29,19 @@ export function worstRow(
   return worst;
 }
 
+/** Errors of all rows: largest |difference| of each over its RMS in `want`. `[rows, width] -> [rows]` */
+export function rowErrors(
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  width: number,
+): number[] {
+  return Array.from({ length: want.length / width }, (_, row) => {
+    const part = (values: ArrayLike<number>) =>
+      Array.from({ length: width }, (_, i) => values[row * width + i]!);
+    return worstRow(part(got), part(want), width).error;
+  });
+}
+
 /** Expects every row within `tolerance` of its RMS. */
 export function expectRows(
   name: string,
@@ -38,5 +51,7 @@ export function expectRows(
 ): void {
   expect(got.length, `${name}: elements`).toBe(want.length);
   const { row, error } = worstRow(got, want, width);
-  expect(error, `${name}: row ${row}, difference over the row's RMS`).toBeLessThanOrEqual(tolerance);
+  expect(error, `${name}: row ${row}, difference over the row's RMS`).toBeLessThanOrEqual(
+    tolerance,
+  );
 }

@@ -16,7 +16,11 @@ export const sizes = {
 };
 
 /** Every named quantity of one block; rows by position, pattern `[n_heads][tokens][tokens]` flattened. */
-export function gemma2Block(weights: Weights, layer: number, resid: Matrix): Record<string, number[]> {
+export function gemma2Block(
+  weights: Weights,
+  layer: number,
+  resid: Matrix,
+): Record<string, number[]> {
   const { n_heads, n_kv_heads, d_head } = sizes;
   const at = `model.layers.${layer}`;
   const matrix = (name: string): Matrix => rowsOf(weights, `${at}.${name}.weight`);
@@ -70,7 +74,9 @@ function rowsOf(weights: Weights, name: string): Matrix {
 
 /** x · Wᵀ for W stored [out, in]. */
 function product(x: Matrix, W: Matrix): Matrix {
-  return x.map((row) => Float64Array.from(W, (w) => w.reduce((s, value, i) => s + value * row[i]!, 0)));
+  return x.map((row) =>
+    Float64Array.from(W, (w) => w.reduce((s, value, i) => s + value * row[i]!, 0)),
+  );
 }
 
 function sum(a: Matrix, b: Matrix): Matrix {

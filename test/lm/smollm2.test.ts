@@ -1,20 +1,33 @@
-/** A real model against transformers: SmolLM2-135M from its GGUF file and from a Hugging Face folder in f16. */
+/**
+ * A real model against transformers: SmolLM2-135M from its GGUF file and from a Hugging Face folder in f16.
+ *
+ * In float64 every activation of every token is within 1e-4 of its RMS. In float32 a handful of 4,000 rows is not, and
+ * cannot be but by luck: where the MLP of layer 9 takes a residual of 555 back to 51, or a row's own RMS is small, one rounding
+ * of 6e-8 upstream is 1e-4 of the RMS. torch's own float32 figures are up to 1.0e-4 from the exact ones there
+ * (chat, blocks.9.hook_mlp_out, position 26), ours up to 1.7e-4 (code, the same, position 96); the medians of both are 5e-6.
+ * So float32 is held to: 99.5 % of all rows within 1e-4, none beyond 3e-4.
+ */
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openSafetensors, type Weights } from "../../server/files/weights.ts";
 import { generate } from "../../server/lm/generate.ts";
+import type { HookPoint } from "../../server/lm/hook-points.ts";
 import type { LanguageModel } from "../../server/lm/language-model.ts";
 import { loadLm } from "../../server/lm/load.ts";
 import { Stream } from "../../server/lm/stream.ts";
 import { describeWith, shared } from "../parts.ts";
 import { seeded } from "../random.ts";
-import { expectRows, testDevice } from "./closeness.ts";
+import { expectRows, rowErrors, testDevice } from "./closeness.ts";
 import { smollm2F16Folder, smollm2Gguf } from "./smollm2-f16.ts";
 
 interface Golden {
-  readonly prompts: readonly { readonly name: string; readonly text: string; readonly ids: number[] }[];
+  readonly prompts: readonly {
+    readonly name: string;
+    readonly text: string;
+    readonly ids: number[];
+  }[];
   readonly greedy: Readonly<Record<string, { readonly new_ids: number[]; readonly text: string }>>;
 }
 
@@ -26,57 +39,104 @@ for (const weights of ["gguf", "f16"] as const) {
     const golden = JSON.parse(
       readFileSync(join(goldenFolder, `lm_golden_${weights}.json`), "utf8"),
     ) as Golden;
+    const prompts = golden.prompts.map(({ name }) => name);
+    const idsOf = (name: string) =>
+      Int32Array.from(golden.prompts.find((prompt) => prompt.name === name)!.ids);
     let tensors: Weights;
     let lm: LanguageModel;
+    let exact: LanguageModel;
 
     beforeAll(async () => {
       tensors = openSafetensors(join(goldenFolder, `lm_golden_${weights}.safetensors`));
-      lm = await loadLm(weights === "gguf" ? smollm2Gguf : smollm2F16Folder(), device);
+      const path = weights === "gguf" ? smollm2Gguf : smollm2F16Folder();
+      lm = await loadLm(path, device);
+      exact = await loadLm(path, device, { precision: "float64" });
     }, 120_000);
 
     afterAll(async () => {
       await lm.release();
+      await exact.release();
       tensors.close();
       await device.close();
     });
 
-    test.each(golden.prompts.map(({ name }) => name))("prompt %s", async (name) => {
-      const { ids, text } = golden.prompts.find((prompt) => prompt.name === name)!;
-      expect([...lm.tokenizer.encode(text).ids]).toEqual(ids);
-      const stream = new Stream(lm);
-      stream.setIds(Int32Array.from(ids));
-      expect(await checkHooks(lm, stream, tensors, name)).toBe(weights === "gguf" ? 10 : 2);
-      await checkPredictions(lm, stream, tensors, name);
+    test("ids", () => {
+      for (const { ids, text } of golden.prompts) {
+        expect([...lm.tokenizer.encode(text).ids]).toEqual(ids);
+      }
+    });
+
+    test.each(prompts)("activations of %s in float64", async (name) => {
+      const stream = new Stream(exact);
+      stream.setIds(idsOf(name));
+      const found = await readGolden(exact, stream, tensors, name);
+      expect(found.length).toBe(weights === "gguf" ? 7 : 2);
+      for (const { key, got, want, width } of found) {
+        expectRows(`${name}/${key}`, got, want, { width });
+      }
+      await checkPredictions(stream, tensors, name);
+      stream.dispose();
+    });
+
+    test("activations of all prompts in float32", async () => {
+      const errors: number[] = [];
+      for (const name of prompts) {
+        const stream = new Stream(lm);
+        stream.setIds(idsOf(name));
+        for (const { got, want, width } of await readGolden(lm, stream, tensors, name)) {
+          errors.push(...rowErrors(got, want, width));
+        }
+        await checkPredictions(stream, tensors, name);
+      }
+      checkFloat32(errors);
     });
 
     test.each(Object.keys(golden.greedy))("greedy continuation of %s", async (name) => {
-      const prompt = golden.prompts.find((each) => each.name === name)!;
       const { new_ids, text } = golden.greedy[name]!;
-      const found = await generate(lm, { ids: Int32Array.from(prompt.ids), maxNewTokens: 32 });
+      const found = await generate(lm, { ids: idsOf(name), maxNewTokens: 32 });
       expect([...found]).toEqual(new_ids);
       expect(lm.tokenizer.decode(found)).toBe(text);
     });
 
-    test("random edits of a long text stay within the tolerance of a fresh read", async () => {
-      const random = seeded(41);
-      const hook = lm.hook("blocks.9.hook_resid_post");
-      const name = "blocks.9.hook_resid_post";
-      let ids = [...golden.prompts.find((prompt) => prompt.name === "long")!.ids];
-      const stream = new Stream(lm);
-      for (let edit = 0; edit < 12; edit++) {
-        const at = Math.floor(random() * ids.length);
-        const added = Array.from({ length: 1 + (edit % 3) }, () => Math.floor(random() * 49_152));
-        ids = [...ids.slice(0, at), ...added, ...ids.slice(at + (edit % 4))];
-        stream.setIds(Int32Array.from(ids));
-        const found = (await stream.read([hook])).get(name)!;
-        if (edit % 4 !== 3) continue;
-        const fresh = new Stream(lm);
-        fresh.setIds(Int32Array.from(ids));
-        const want = (await fresh.read([hook])).get(name)!;
-        expectRows(`edit ${edit}`, found.data, want.data, { width: 576 });
-      }
-    });
+    test.runIf(weights === "f16")(
+      "random edits of a text read as a fresh stream does",
+      async () => {
+        const random = seeded(41);
+        const hook = lm.hook("blocks.9.hook_resid_post");
+        const streams = [new Stream(lm), new Stream(exact)] as const;
+        const errors: number[] = [];
+        let ids = [...idsOf("code")];
+        for (let edit = 0; edit < 20; edit++) {
+          const at = Math.floor(random() * ids.length);
+          const added = Array.from({ length: 1 + (edit % 3) }, () => Math.floor(random() * 49_152));
+          ids = [...ids.slice(0, at), ...added, ...ids.slice(at + (edit % 4))];
+          const [inFloat32, inFloat64] = await Promise.all(
+            streams.map((stream) => readAfter(stream, ids, hook)),
+          );
+          if (edit % 5 !== 4) continue;
+          const want = await readAfter(new Stream(exact), ids, hook);
+          expectRows(`edit ${edit}`, inFloat64!, want, { width: 576, tolerance: 1e-6 });
+          const fresh = await readAfter(new Stream(lm), ids, hook);
+          errors.push(...rowErrors(inFloat32!, fresh, 576));
+        }
+        checkFloat32(errors);
+      },
+    );
   });
+}
+
+/** See the head of this file. */
+function checkFloat32(errors: number[]): void {
+  expect(errors.length).toBeGreaterThan(400);
+  expect(Math.max(...errors)).toBeLessThan(3e-4);
+  const within = errors.filter((error) => error <= 1e-4).length;
+  expect(within / errors.length).toBeGreaterThanOrEqual(0.995);
+}
+
+async function readAfter(stream: Stream, ids: number[], hook: HookPoint): Promise<Float32Array> {
+  stream.setIds(Int32Array.from(ids));
+  const [tensor] = (await stream.read([hook])).values();
+  return tensor!.data;
 }
 
 describeWith(smollm2Gguf, "SmolLM2 from a lone .gguf file", () => {
@@ -93,7 +153,6 @@ describeWith(smollm2Gguf, "SmolLM2 from a lone .gguf file", () => {
     expect(normEps).toBeCloseTo(normEpsBeside, 10);
     expect(layers).toEqual(layersBeside);
     expect(alone.eosIds).toEqual(beside.eosIds);
-    expect(alone.id).toBe("model");
     const text = "The year 1984, naïve 😀";
     expect(alone.tokenizer.encode(text).ids).toEqual(beside.tokenizer.encode(text).ids);
     await alone.release();
@@ -103,39 +162,34 @@ describeWith(smollm2Gguf, "SmolLM2 from a lone .gguf file", () => {
   });
 });
 
-/** Compares every activation of a prompt that the golden has, and says how many it has. */
-async function checkHooks(
+/** Every activation of a prompt that the golden has, beside ours. */
+async function readGolden(
   lm: LanguageModel,
   stream: Stream,
   tensors: Weights,
   prompt: string,
-): Promise<number> {
+): Promise<{ key: string; got: Float32Array; want: Float32Array; width: number }[]> {
   const keys = tensors
     .names()
     .filter((key) => key.startsWith(`${prompt}/`) && /hook_|ln_final/.test(key))
     .map((key) => key.slice(prompt.length + 1));
-  const hookOf = (key: string) => lm.hook(key === "ln_final.out" ? "ln_final.hook_normalized" : key);
-  const found = await stream.read(keys.map(hookOf));
-  for (const key of keys) {
+  const nameOf = (key: string) => (key === "ln_final.out" ? "ln_final.hook_normalized" : key);
+  const found = await stream.read(keys.map((key) => lm.hook(nameOf(key))));
+  return keys.map((key) => {
     const want = tensors.readFloat32(`${prompt}/${key}`);
-    const { data } = found.get(key === "ln_final.out" ? "ln_final.hook_normalized" : key)!;
-    expectRows(`${prompt}/${key}`, data, want, { width: want.length / stream.ids.length });
-  }
-  return keys.length;
+    const got = found.get(nameOf(key))!.data;
+    return { key, got, want, width: want.length / stream.ids.length };
+  });
 }
 
-async function checkPredictions(
-  lm: LanguageModel,
-  stream: Stream,
-  tensors: Weights,
-  prompt: string,
-): Promise<void> {
+/** Losses, most likely tokens and last logits of a prompt. */
+async function checkPredictions(stream: Stream, tensors: Weights, prompt: string): Promise<void> {
   const want = (key: string) => tensors.readFloat32(`${prompt}/${key}`);
   const n = stream.ids.length;
   const { nextTokenLoss, topIds, topProbabilities } = await stream.predictions(20);
   const logits = await stream.logits();
   const topLogits = Float32Array.from(topIds, (id, i) => {
-    return logits.data[Math.floor(i / 20) * lm.config.d_vocab + id]!;
+    return logits.data[Math.floor(i / 20) * logits.dims[1]! + id]!;
   });
   expectRows(`${prompt} top logits`, topLogits, want("top20_logits"), { width: 20 });
   const logprobs = topProbabilities.map((p) => Math.log(p));
@@ -149,7 +203,7 @@ async function checkPredictions(
   if (tensors.dims(`${prompt}/last_logits_full`) !== undefined) {
     const last = await stream.logits([n - 1]);
     expectRows(`${prompt} last logits`, last.data, want("last_logits_full"), {
-      width: lm.config.d_vocab,
+      width: last.dims[1]!,
     });
   }
 }

@@ -64,7 +64,11 @@ function allHooks(lm: LanguageModel): HookPoint[] {
   });
 }
 
-async function expectLikeFresh(lm: LanguageModel, stream: Stream, hooks: readonly HookPoint[]): Promise<void> {
+async function expectLikeFresh(
+  lm: LanguageModel,
+  stream: Stream,
+  hooks: readonly HookPoint[],
+): Promise<void> {
   const found = await stream.read(hooks);
   const fresh = new Stream(lm);
   fresh.setIds(stream.ids);

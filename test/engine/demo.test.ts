@@ -154,7 +154,7 @@ test("errors say what was found, what was expected and what to do", async () => 
 test("a model that does not fit the budget is refused with the table of bytes", async () => {
   const small = await openEngine(8e6);
   await expect(small.loadLm({ path: demoLm })).rejects.toThrow(
-    /needs \d+ MiB where latentWorkbench\.memoryBudget[\s\S]*weights[\s\S]*KV cache/,
+    /needs \d+ MiB where latentWorkbench\.memoryBudget allows[\s\S]*blocks[\s\S]*keys and values[\s\S]*Raise the budget/,
   );
   await small.close();
 });

@@ -93,6 +93,7 @@ export class Blocks {
   async release(): Promise<void> {
     const loaded = [...this.#loaded.values()];
     this.#loaded.clear();
+    this.#bytes = 0;
     for (const block of loaded) await (await block).session.release();
     this.#parts.device.ledger.release(this.ledgerLine);
   }

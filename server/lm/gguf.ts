@@ -16,6 +16,8 @@ export interface GgufFacts {
   readonly modules: Readonly<Record<string, string>>;
   /** Modules whose output rows llama.cpp interleaves for its own rotation (architecture llama). */
   readonly interleaved: boolean;
+  /** Entries of config.json that llama.cpp leaves out because it knows them by the model's size. */
+  readonly implied?: (config: Readonly<Record<string, unknown>>) => Record<string, unknown>;
   /** True where llama.cpp has added the 1 that Hugging Face leaves out of norm weights (Gemma). */
   readonly normsPlusOne: boolean;
 }
@@ -66,7 +68,7 @@ export function ggufArchitecture(file: string, metadata: ReadonlyMap<string, unk
 export function ggufConfig(
   metadata: ReadonlyMap<string, unknown>,
   weights: Weights,
-  { architecture }: GgufFacts,
+  { architecture, implied }: GgufFacts,
   modelType: string,
 ): Record<string, unknown> {
   const config: Record<string, unknown> = { model_type: modelType };
@@ -82,7 +84,7 @@ export function ggufConfig(
   config["attention_bias"] = weights.dims("blk.0.attn_q.bias") !== undefined;
   const scaling = ropeScaling(metadata, weights, architecture);
   if (scaling !== undefined) config["rope_scaling"] = scaling;
-  return config;
+  return { ...implied?.(config), ...config };
 }
 
 /** From Hugging Face's names to this file's. */

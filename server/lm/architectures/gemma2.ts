@@ -46,6 +46,13 @@ export const gemma2: Family = {
     },
     interleaved: false,
     normsPlusOne: true,
+    // The 27B model (46 layers) divides by the width per head, the smaller ones by d_head (llama.cpp src/llama-model.cpp).
+    implied: (config) => ({
+      query_pre_attn_scalar:
+        config["num_hidden_layers"] === 46
+          ? Number(config["hidden_size"]) / Number(config["num_attention_heads"])
+          : config["head_dim"],
+    }),
   },
 };
 

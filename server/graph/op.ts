@@ -50,7 +50,7 @@ export interface Op<A = any> {
 }
 
 /** Types an op entry by its parameters. */
-export function defineOp<A extends object = Record<never, never>>(op: Op<A>): Op<A> {
+export function defineOp<A extends object = object>(op: Op<A>): Op<A> {
   return op;
 }
 

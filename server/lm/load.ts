@@ -38,11 +38,11 @@ export async function loadLm(
   const { precision = "float32" } = options;
   if (precision === "float64" && device.name !== "cpu") throw noDoubles(device.name);
   const source = findSource(path);
-  const { family, config, weights, naming } = source;
+  const { family, config, weights } = source;
   const architecture = family.read(config);
   const named = new LmWeights(
     weights,
-    naming(architecture.names.prefixes, architecture.names.embedding),
+    source.naming(architecture.names.prefixes, architecture.names.embedding),
   );
   const tokenizer = findTokenizer(source);
   const lm = new LanguageModel({

@@ -59,14 +59,9 @@ const vulkanLoader = "libvulkan.so.1";
 
 /** Devices that "auto" considers, best first. */
 function candidates(): DeviceName[] {
-  switch (process.platform) {
-    case "win32":
-      return ["cuda", "webgpu", "dml", "cpu"];
-    case "darwin":
-      return ["webgpu", "coreml", "cpu"];
-    default:
-      return ["cuda", "webgpu", "cpu"];
-  }
+  if (process.platform === "win32") return ["cuda", "webgpu", "dml", "cpu"];
+  if (process.platform === "darwin") return ["webgpu", "coreml", "cpu"];
+  return ["cuda", "webgpu", "cpu"];
 }
 
 interface Answer {

@@ -1,7 +1,7 @@
 /** Where the bundled demo lies, seen from the built programs in dist/. */
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readJson } from "./files/disk.ts";
 import type { Choice } from "./workbench/models.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -21,6 +21,5 @@ export const bundled: Choice = {
 export const sampleText: string = join(root, "demo/self-check.txt");
 
 /** The version of this build. */
-export const version: string = (
-  JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }
-).version;
+export const version: string = (readJson(join(root, "package.json")) as { version: string })
+  .version;

@@ -30,7 +30,7 @@ interface Rule {
 }
 
 const anything = /./;
-const rules: readonly Rule[] = [
+const programs: readonly Rule[] = [
   {
     meta: "server",
     output: "dist/main.js",
@@ -56,17 +56,10 @@ const rules: readonly Rule[] = [
     holds: ["client/extension.ts"],
     planted: "server/workbench/workbench.ts",
   },
-  {
-    meta: "pages",
-    output: "dist/webviews/text.js",
-    allowed: /^(webviews\/|server\/(protocol|base)\/|node_modules\/(preact|@vscode\/codicons)\/)/,
-    forbidden: /^(node:|vscode)/,
-    holds: ["webviews/text/main.tsx"],
-    planted: "client/extension.ts",
-  },
 ];
 
-const built = rules.every(({ meta }) => existsSync(metaPath(meta)));
+const built = (["client", "server", "pages"] as const).every((it) => existsSync(metaPath(it)));
+const rules = built ? [...programs, ...pageRules()] : programs;
 
 describePart(built ? undefined : "dist/meta-*.json is missing: npm run build", "bundles", () => {
   test.each(rules)("$output holds only what it may", (rule) => {
@@ -81,10 +74,29 @@ describePart(built ? undefined : "dist/meta-*.json is missing: npm run build", "
     expect(breaches([...content, rule.planted], rule)).toEqual([rule.planted]);
   });
 
+  test("there are pages", () => {
+    expect(pageRules().map(({ output }) => output)).toContain("dist/webviews/text.js");
+  });
+
   test("onnxruntime-node is external where it is used, and its import is seen", () => {
     expect(contentOf(readMeta("server"), "dist/reader.js")).toContain("onnxruntime-node");
   });
 });
+
+/** One rule for each page that was built. */
+function pageRules(): Rule[] {
+  const pages = Object.entries(readMeta("pages").outputs).filter(([output]) =>
+    output.endsWith(".js"),
+  );
+  return pages.map(([output, { entryPoint = "" }]) => ({
+    meta: "pages",
+    output,
+    allowed: /^(webviews\/|server\/(protocol|base)\/|node_modules\/)/,
+    forbidden: /^(node:|vscode)|node_modules\/(onnxruntime|vscode-)/,
+    holds: [entryPoint],
+    planted: "client/extension.ts",
+  }));
+}
 
 /** Files inside a bundle, and the modules it imports at run time. */
 function contentOf(meta: Metafile, output: string): string[] {

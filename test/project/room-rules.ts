@@ -59,6 +59,7 @@ export function checkRooms(
   const table = new Map(rooms.map((room) => [room.name, room]));
   const violations: string[] = [...tableViolations(rooms)];
   const used = new Set<string>();
+  const reported = new Set<string>();
   let imports = 0;
   for (const [file, text] of sources) {
     const name = roomOf(file);
@@ -70,7 +71,10 @@ export function checkRooms(
       const target = targetOf(file, specifier);
       used.add(`${name} -> ${target}`);
       const problem = room ? importViolation(room, target) : entryViolation(target, table);
-      if (problem) violations.push(`${file} imports ${specifier}: ${problem}`);
+      // One file for each missing grant says enough.
+      if (problem && !reported.has(`${name} -> ${target}`))
+        violations.push(`${file} imports ${specifier}: ${problem}`);
+      if (problem) reported.add(`${name} -> ${target}`);
     }
     const match = pureRooms.includes(name) ? impure.exec(withoutComments(text)) : null;
     if (match) violations.push(`${file} uses ${match[0]}: ${name} is pure`);
@@ -104,7 +108,7 @@ function importViolation(room: Room, target: string): string | undefined {
   if (keeper && keeper !== room.name) return `only ${keeper} may`;
   return room.packages.includes(target)
     ? undefined
-    : `the row of ${room.name} grants ${[...room.mayImport, ...room.packages].join(", ") || "nothing"}`;
+    : `the row of ${room.name} does not grant ${target}`;
 }
 
 function entryViolation(target: string, table: ReadonlyMap<string, Room>): string | undefined {

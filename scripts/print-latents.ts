@@ -12,6 +12,10 @@ import { HeadlessClient } from "./headless-client.ts";
 const repoRoot = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const latentsPerToken = 3;
 
+// `npm start -- --once | head` closes the pipe early.
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) =>
+  process.exit(code === "EPIPE" ? 0 : 1),
+);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

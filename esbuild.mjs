@@ -40,7 +40,10 @@ const bundles = {
     jsx: "automatic",
     jsxImportSource: "preact",
     sourcemap: true,
-    entryPoints: { "webviews/text": "webviews/text/main.tsx" },
+    entryPoints: {
+      "webviews/text": "webviews/text/main.tsx",
+      "webviews/train": "webviews/train/main.tsx",
+    },
     loader: { ".ttf": "file" },
   },
   // For people who work on the project; no part of the extension.

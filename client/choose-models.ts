@@ -41,7 +41,7 @@ export async function chooseLm(parts: ClientParts): Promise<void> {
   const path = await pathOf(parts, chosen);
   if (path === undefined) return;
   await parts.server.call("use", { lm: path });
-  await remember(parts, "lm", isBundled(parts, path) ? undefined : path);
+  await rememberChoice(parts, "lm", isBundled(parts, path) ? undefined : path);
 }
 
 /** Asks for the SAEs, several at a time, and uses them from now on. */
@@ -51,7 +51,7 @@ export async function chooseSaes(parts: ClientParts): Promise<void> {
   if (paths === undefined) return;
   await parts.server.call("use", { saes: paths });
   const onlyBundled = paths.every((path) => isBundled(parts, path));
-  await remember(parts, "saes", onlyBundled ? undefined : paths);
+  await rememberChoice(parts, "saes", onlyBundled ? undefined : paths);
 }
 
 /** A list with check boxes; the buttons beside its title bring SAEs from elsewhere into it. */
@@ -129,7 +129,7 @@ function isBundled({ context }: ClientParts, path: string): boolean {
 }
 
 /** Keeps a choice in the settings: the workspace's if a folder is open, else the user's. */
-async function remember(
+export async function rememberChoice(
   { log }: ClientParts,
   name: "lm" | "saes",
   value: string | string[] | undefined,

@@ -1,10 +1,13 @@
 import type * as vscode from "vscode";
 import type { FileSwitches } from "./file-switches.ts";
 import type { HeatDecorations } from "./heat-decorations.ts";
+import type { Runs } from "./runs.ts";
+import type { RunsProgress } from "./runs-progress.ts";
 import type { Reports } from "./reports.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { Statuses } from "./statuses.ts";
 import type { TextPages } from "./text-pages.ts";
+import type { TrainPage } from "./train-page.ts";
 
 /** What commands work with. */
 export interface ClientParts {
@@ -16,6 +19,9 @@ export interface ClientParts {
   readonly heat: HeatDecorations;
   readonly pages: TextPages;
   readonly reports: Reports;
+  readonly runs: Runs;
+  readonly progress: RunsProgress;
+  readonly training: TrainPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

@@ -8,7 +8,18 @@ import { activeTextEditor } from "./documents.ts";
 import { download, setHubToken } from "./download.ts";
 import type { ShownHeat } from "./heat-decorations.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
+import {
+  deleteRun,
+  openRunOutput,
+  openTrainingPage,
+  resumeRun,
+  revealRun,
+  stopRun,
+  trainFromFile,
+  useRunSae,
+} from "./runs-commands.ts";
 import { showMenu } from "./show-menu.ts";
+import { trainMetaSae, trainSae } from "./train-sae.ts";
 
 type Command = (parts: ClientParts, argument?: unknown) => unknown;
 
@@ -29,6 +40,16 @@ export const commands: Readonly<Record<string, Command>> = {
   doctor,
   createLatentsFile,
   showMenu,
+  trainSae,
+  trainMetaSae,
+  trainFromFile,
+  stopRun,
+  resumeRun,
+  deleteRun,
+  revealRun,
+  useRunSae,
+  openTrainingPage,
+  openRunOutput,
 };
 
 /** Registers them all. */

@@ -40,3 +40,8 @@ export function activeTextEditor(): vscode.TextEditor | undefined {
   const { activeTextEditor: active, visibleTextEditors: visible } = vscode.window;
   return [...(active ? [active] : visible)].find(({ document }) => isText(document));
 }
+
+/** True for files that say how to train: `run.jsonc` and `NAME.run.jsonc`. */
+export function isRunFile(uri: vscode.Uri): boolean {
+  return uri.scheme === "file" && /(^|[/.])run\.jsonc?$/i.test(uri.path);
+}

@@ -6,15 +6,20 @@
  */
 import * as vscode from "vscode";
 import { registerCommands } from "./commands.ts";
-import { mayBeAnalysed } from "./documents.ts";
+import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
+import { Runs } from "./runs.ts";
+import { RunsProgress } from "./runs-progress.ts";
+import { showRunsView } from "./runs-view.ts";
 import { Reports } from "./reports.ts";
 import { followSelections } from "./selections.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { showStatusBar } from "./status-bar.ts";
 import { Statuses } from "./statuses.ts";
 import { TextPages } from "./text-pages.ts";
+import { TrainPage } from "./train-page.ts";
+import { provideTrainTasks } from "./train-task.ts";
 
 /** What the extension's own tests may ask of it. */
 export interface LatentWorkbenchApi {
@@ -34,8 +39,23 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const switches = new FileSwitches(context.workspaceState, server, log);
   const heat = new HeatDecorations(context.workspaceState, server, log);
   const pages = new TextPages(context.extensionUri, server, log);
+  const runs = new Runs(server, log);
+  const progress = new RunsProgress(runs, server);
+  const training = new TrainPage(context.extensionUri, { server, runs, log });
   const reports = new Reports();
-  const parts = { context, log, server, statuses, switches, heat, pages, reports };
+  const parts = {
+    context,
+    log,
+    server,
+    statuses,
+    switches,
+    heat,
+    pages,
+    reports,
+    runs,
+    progress,
+    training,
+  };
   context.subscriptions.push(
     log,
     statuses,
@@ -50,6 +70,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     followSelections(server, log),
     startWhenWanted(server, switches, log),
   );
+  context.subscriptions.push(runs, progress, training, showRunsView(runs));
+  context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }
 
@@ -66,7 +88,10 @@ function startWhenWanted(
 ): vscode.Disposable {
   const check = (): void => {
     const wanted = vscode.window.visibleTextEditors.some(
-      ({ document }) => mayBeAnalysed(document) || switches.get(document.uri.toString()) === true,
+      ({ document }) =>
+        mayBeAnalysed(document) ||
+        isRunFile(document.uri) ||
+        switches.get(document.uri.toString()) === true,
     );
     if (!wanted || connection.wanted) return;
     connection.start().catch((error: unknown) => {

@@ -2,10 +2,10 @@
  * One text page: its panel, its HTML and the methods it may call. Calls about tokens go on to the language server;
  * those about editors are answered here.
  */
-import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { PageEvents, PageHostMethods, PageMethods } from "../server/protocol/page.ts";
 import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
+import { pageHtml, pageOptions } from "./page-html.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { TokenPlace } from "./text-pages.ts";
 
@@ -51,10 +51,7 @@ export class TextPage implements vscode.Disposable {
     const { extensionUri } = options;
     panel.title = `Tokens: ${nameOf(options.uri)}`;
     panel.iconPath = vscode.Uri.joinPath(extensionUri, "media/page.svg");
-    panel.webview.options = {
-      enableScripts: true,
-      localResourceRoots: [vscode.Uri.joinPath(extensionUri, "dist/webviews")],
-    };
+    panel.webview.options = pageOptions(extensionUri);
     const port: Port = {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a webview's, not a window's
       post: (message) => void (this.#disposed || panel.webview.postMessage(message)),
@@ -64,7 +61,10 @@ export class TextPage implements vscode.Disposable {
     this.#send = serve<PageTable>(port, this.#handlers(), (error, method) =>
       options.log.error(`text page, ${method}: ${String(error)}`),
     );
-    panel.webview.html = pageHtml(panel.webview, extensionUri);
+    panel.webview.html = pageHtml(panel.webview, extensionUri, {
+      name: "text",
+      title: "Tokens",
+    });
   }
 
   /** Brings the page to the front; the editor keeps the focus. */
@@ -147,34 +147,6 @@ export class TextPage implements vscode.Disposable {
     editor.revealRange(selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     return null;
   }
-}
-
-/** The page's HTML: no text of documents in it, scripts by nonce, everything else from dist/webviews. */
-function pageHtml(webview: vscode.Webview, extensionUri: vscode.Uri): string {
-  const file = (name: string): string =>
-    webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, "dist/webviews", name)).toString();
-  const nonce = randomBytes(18).toString("base64url");
-  const policy = [
-    "default-src 'none'",
-    `style-src ${webview.cspSource}`,
-    `font-src ${webview.cspSource}`,
-    `script-src 'nonce-${nonce}'`,
-  ].join("; ");
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tokens</title>
-<link rel="stylesheet" href="${file("codicon.css")}">
-<link rel="stylesheet" href="${file("text.css")}">
-</head>
-<body>
-<div id="page"></div>
-<script nonce="${nonce}" src="${file("text.js")}"></script>
-</body>
-</html>`;
 }
 
 function nameOf(uri: vscode.Uri): string {

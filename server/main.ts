@@ -6,8 +6,10 @@ import { bundled, sampleText, version } from "./bundled.ts";
 import { defaultCacheFolder } from "./files/locations.ts";
 import { serveLanguage } from "./lsp/language-server.ts";
 
+const here = dirname(fileURLToPath(import.meta.url));
 serveLanguage(createConnection(ProposedFeatures.all), {
-  readerProgram: join(dirname(fileURLToPath(import.meta.url)), "reader.js"),
+  readerProgram: join(here, "reader.js"),
+  runProgram: join(here, "cli.js"),
   sampleText,
   bundled,
   defaultCacheFolder: defaultCacheFolder(),

@@ -1,5 +1,8 @@
 /** Inlay hints and code lenses in LSP's shapes. */
 import type { CodeLens, InlayHint, Range } from "vscode-languageserver/node";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { mayStart, progressText } from "../protocol/runs-text.ts";
 import type { OpenDocument } from "../workbench/documents.ts";
 import { labelOf } from "../workbench/labels.ts";
 import { LineStarts } from "../text/line-starts.ts";
@@ -36,6 +39,34 @@ export function inlayHints(workbench: Workbench, uri: string, range: Range): Inl
     }
   }
   return hints;
+}
+
+/**
+ * Lenses above a run file, once it is open in the editor: start, go on or stop, and its training page where it is
+ * the file of a run.
+ */
+export async function runLenses(workbench: Workbench, uri: string): Promise<CodeLens[]> {
+  if (!workbench.settings.codeLens || !workbench.documents.has(uri) || !isRunFile(uri)) return [];
+  const range = { start: { line: 0, character: 0 }, end: { line: 0, character: 0 } };
+  const lens = (title: string, command: string, argument: unknown): CodeLens => ({
+    range,
+    command: { title, command: `latentWorkbench.${command}`, arguments: [argument] },
+  });
+  const folder = dirname(fileURLToPath(uri));
+  const isOfRun = /\/run\.jsonc?$/i.test(uri) && workbench.runs.holds(folder);
+  if (!isOfRun) return [lens("$(play) Train", "trainFromFile", { uri })];
+  const run = await workbench.runs.info(folder);
+  const start = run.resumable ? "$(play) Resume" : "$(play) Train";
+  return [
+    ...(mayStart(run) ? [lens(start, "trainFromFile", { uri })] : []),
+    ...(run.state === "running" ? [lens("$(debug-stop) Stop", "stopRun", { folder })] : []),
+    lens(`${run.state}: ${progressText(run)}`, "openTrainingPage", { folder }),
+  ];
+}
+
+/** True for `run.jsonc` and `NAME.run.jsonc` on the disk. */
+function isRunFile(uri: string): boolean {
+  return uri.startsWith("file:") && /(\/|\.)run\.jsonc?$/i.test(uri);
 }
 
 /** One lens above the file: model, SAE, tokens, mean L0 and FVU over what is read (position 0 left out). */

@@ -25,7 +25,7 @@ import type { Choice } from "../workbench/models.ts";
 import { pageHandlers, type PageSurroundings } from "../workbench/pages.ts";
 import { readSettings, type Settings } from "../workbench/settings.ts";
 import { Workbench } from "../workbench/workbench.ts";
-import { codeLenses, inlayHints } from "./annotations.ts";
+import { codeLenses, inlayHints, runLenses } from "./annotations.ts";
 import { dispatch } from "./dispatch.ts";
 import { hoverMarkdown } from "./hover-markdown.ts";
 import { plain } from "./markdown.ts";
@@ -33,6 +33,7 @@ import { plain } from "./markdown.ts";
 /** What the program around the server knows. */
 export interface ServerSurroundings {
   readonly readerProgram: string;
+  readonly runProgram: string;
   readonly sampleText: string;
   readonly bundled: Choice;
   readonly defaultCacheFolder: string;
@@ -127,7 +128,14 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     dispatch(token, () => inlayHints(ready(), textDocument.uri, range), onBug),
   );
   connection.onCodeLens(({ textDocument }, token) =>
-    dispatch(token, () => codeLenses(ready(), textDocument.uri), onBug),
+    dispatch(
+      token,
+      async () => [
+        ...codeLenses(ready(), textDocument.uri),
+        ...(await runLenses(ready(), textDocument.uri)),
+      ],
+      onBug,
+    ),
   );
   connection.onRequest(
     "latentWorkbench/page",

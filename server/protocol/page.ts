@@ -2,6 +2,7 @@
  * What pages and the editor's client may ask of the server, carried by the LSP request `latentWorkbench/page`
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
+import type { RunMethods } from "./runs.ts";
 
 /** How a token strip is coloured. */
 export type HeatMode = "activation" | "pinned" | "l0" | "error" | "loss";
@@ -124,7 +125,7 @@ export interface HeatSpan {
 }
 
 /** The table. */
-export interface PageMethods {
+export interface PageMethods extends RunMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

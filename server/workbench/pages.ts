@@ -19,6 +19,7 @@ import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
 import { LineStarts } from "../text/line-starts.ts";
 import { tokenAt, tokenRange } from "./positions.ts";
+import { runHandlers } from "./runs-handlers.ts";
 import { latentsAt } from "./token-card.ts";
 import { contextAt, type Workbench } from "./workbench.ts";
 
@@ -38,6 +39,7 @@ export function pageHandlers(
   surroundings: PageSurroundings,
 ): Handlers<PageMethods> {
   return {
+    ...runHandlers(workbench),
     overview: ({ uri }) => overview(workbench, uri),
     tokens: (params, signal) => tokens(workbench, params, signal),
     tokenCard: async ({ uri, context, index, sae: id, top }, signal) => {

@@ -24,6 +24,8 @@ export interface Settings {
   /** Longest context, in characters, that is analysed. */
   readonly maxContextCharacters: number;
   readonly cacheFolder: string;
+  /** Where runs are kept: in each workspace folder, or absolute. */
+  readonly runsFolder: string;
 }
 
 const devices = ["auto", "cpu", "cuda", "webgpu", "dml", "coreml"];
@@ -54,6 +56,7 @@ export function readSettings(section: unknown, defaultCacheFolder: string): Sett
     codeLens: at("codeLens.enabled") !== false,
     maxContextCharacters: count(at("maxContextCharacters")) || 200_000,
     cacheFolder: text(at("cacheFolder"), "") || defaultCacheFolder,
+    runsFolder: text(at("runsFolder"), "") || "runs",
   };
 }
 

@@ -13,6 +13,7 @@ import { type LatentsFile, readLatentsFile, type SaeEntry } from "./latents-file
 import { type Choice, Models, type ModelSet } from "./models.ts";
 import { contextRange, tokenAt } from "./positions.ts";
 import { type ReaderExit, ReaderProcess } from "./reader-process.ts";
+import { Runs } from "./runs.ts";
 import type { Settings } from "./settings.ts";
 import { tokenCard } from "./token-card.ts";
 import { type WordReading, wordReading } from "./word-reading.ts";
@@ -21,6 +22,8 @@ import { type WordReading, wordReading } from "./word-reading.ts";
 export interface WorkbenchOptions {
   /** The reader's program file. */
   readonly readerProgram: string;
+  /** The command line's program, which runs are started with. */
+  readonly runProgram: string;
   /** Text that self-checks read. */
   readonly sampleText: string;
   /** Model and SAEs to use when nobody chose any. */
@@ -51,6 +54,7 @@ export class Workbench {
   readonly facts: LatentFacts;
   readonly reader: ReaderProcess;
   readonly analyses: Analyses;
+  readonly runs: Runs;
   readonly options: WorkbenchOptions;
   settings: Settings;
   pinned: PinnedLatent[] = [];
@@ -82,6 +86,11 @@ export class Workbench {
       maxContextCharacters: () => this.settings.maxContextCharacters,
       onChanged: (document) => options.onChanged([document]),
       onBug: (error) => options.onLog("error", stackOf(error)),
+    });
+    this.runs = new Runs({
+      program: options.runProgram,
+      workspaceFolders: options.workspaceFolders,
+      runsFolder: () => this.settings.runsFolder,
     });
     this.reloadLatentsFile();
   }
@@ -316,6 +325,7 @@ export class Workbench {
   /** Ends everything. */
   dispose(): void {
     for (const document of this.documents.values()) this.analyses.stop(document);
+    this.runs.dispose();
     this.reader.stop("the workbench ends");
   }
 

@@ -92,7 +92,7 @@ export async function chooseRow(page, text) {
 }
 
 /** The document inside a webview that holds `selector`: page > outer frame > the extension's own. */
-export async function webviewFrame(page, selector, timeout = 30_000) {
+export async function webviewFrame(page, selector, timeout = 60_000) {
   const end = Date.now() + timeout;
   while (Date.now() < end) {
     for (const frame of page.frames()) {
@@ -110,7 +110,7 @@ export async function webviewFrame(page, selector, timeout = 30_000) {
 }
 
 /** Waits until `read()` answers what `accept` likes; the last answer is in the error. */
-export async function eventually(read, accept, timeout = 20_000) {
+export async function eventually(read, accept, timeout = 60_000) {
   const end = Date.now() + timeout;
   let last;
   while (Date.now() < end) {

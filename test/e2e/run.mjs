@@ -162,6 +162,28 @@ await step("light theme", async () => {
   await shot("hover-light");
 });
 
+await step("a chat shows its template's tokens, and a context for each conversation", async () => {
+  await openFile("chat.jsonl");
+  await waitForText(page, "Paris");
+  await eventually(
+    async () => (await statusItem.innerText()).replaceAll("\u00a0", " "),
+    (it) => /resid2-6144/.test(it),
+  );
+  await runCommand(page, "Latent Workbench: Open Text Page");
+  frame = await webviewFrame(page, 'select option:text("conversation 2")');
+  await frame.locator(".token.inserted", { hasText: "stem" }).first().waitFor();
+  await frame.getByRole("combobox", { name: "Context" }).selectOption("2");
+  await frame.locator(".strip [role=option]", { hasText: "Sp" }).first().waitFor();
+  await shot("chat-light");
+});
+
+await step("the status bar's menu concerns the file beside the focused page", async () => {
+  await frame.locator(".strip [role=option]").nth(8).click();
+  await statusItem.click();
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: "Stop reading" }).waitFor();
+  await page.keyboard.press("Escape");
+});
+
 await step("when the reader is killed it is reported, and the next hover answers", async () => {
   const { pid } = onlyDescendant(server.pid, "dist/reader.js");
   process.kill(pid, "SIGKILL");
@@ -170,7 +192,7 @@ await step("when the reader is killed it is reported, and the next hover answers
     .first()
     .waitFor();
   await shot("reader-killed");
-  const text = await hover(page, "Einstein", "L0");
+  const text = await hover(page, "capital", "L0");
   assert.match(text, /#\d+/);
   assert.notEqual(onlyDescendant(server.pid, "dist/reader.js").pid, pid);
   await frame.locator(".strip [role=option]").first().waitFor();
@@ -180,7 +202,7 @@ await step("when the language server is killed it is restarted and says so", asy
   process.kill(onlyDescendant(server.pid, "dist/main.js").pid, "SIGKILL");
   const toast = page.locator(".notification-toast", { hasText: /ended unexpectedly/ }).first();
   await toast.waitFor();
-  const text = await hover(page, "Einstein", "L0");
+  const text = await hover(page, "capital", "L0");
   assert.match(text, /#\d+/);
 });
 
@@ -200,6 +222,17 @@ await browser.close();
 await server.stop();
 const own = report.end();
 process.exitCode = gallery.status === 0 ? own : 1;
+
+/** Opens a file of the demo's prompts by its name, beside the page. */
+async function openFile(name) {
+  await page.locator(".editor-instance .view-line").first().click();
+  await page.locator(".command-center .command-center-center").click();
+  const input = page.locator(".quick-input-widget:visible input.input");
+  await input.waitFor();
+  await input.fill(name);
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().waitFor();
+  await page.keyboard.press("Enter");
+}
 
 function positionIn(hoverText) {
   return Number(/position (\d+)/.exec(hoverText)?.[1]);

@@ -190,7 +190,6 @@ async function hoverAt(
   const found = await eventually(
     async () => (await hovers(document, text))[0]?.contents[0] as vscode.MarkdownString | undefined,
     (it) => it?.value.includes("L0") === true,
-    45_000,
   );
   assert.ok(found);
   return found;
@@ -212,7 +211,7 @@ function textPageTab(): vscode.Tab | undefined {
 async function eventually<T>(
   read: () => T | PromiseLike<T>,
   accept: (value: T) => boolean,
-  limit = 20_000,
+  limit = 45_000,
 ): Promise<T> {
   const end = Date.now() + limit;
   for (;;) {

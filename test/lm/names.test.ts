@@ -108,9 +108,9 @@ describe("older configs", () => {
   });
 });
 
-describe("rotary positions", () => {
-  const scaling = (json: Record<string, unknown>) => new ConfigReader("config.json", json);
+const scaling = (json: Record<string, unknown>) => new ConfigReader("config.json", json);
 
+describe("rotary positions", () => {
   test("llama3 scaling: long wavelengths by the factor, short ones not, a blend between", () => {
     const json = {
       rope_type: "llama3",

@@ -165,6 +165,11 @@ describeWith(smollm2Gguf, "SmolLM2 from a lone .gguf file", () => {
   });
 });
 
+/** TransformerLens' name of a golden's key. */
+function nameOf(key: string): string {
+  return key === "ln_final.out" ? "ln_final.hook_normalized" : key;
+}
+
 /** Every activation of a prompt that the golden has, beside ours. */
 async function readGolden(
   lm: LanguageModel,
@@ -176,7 +181,6 @@ async function readGolden(
     .names()
     .filter((key) => key.startsWith(`${prompt}/`) && /hook_|ln_final/.test(key))
     .map((key) => key.slice(prompt.length + 1));
-  const nameOf = (key: string) => (key === "ln_final.out" ? "ln_final.hook_normalized" : key);
   const found = await stream.read(keys.map((key) => lm.hook(nameOf(key))));
   return keys.map((key) => {
     const want = tensors.readFloat32(`${prompt}/${key}`);

@@ -14,6 +14,9 @@ const report = join(repoRoot, ".cache/vitest.json");
 /** Needs a GPU or a software driver that would slow down all others: a run of its own. */
 const webgpuTest = "test/runtime/webgpu.test.ts";
 
+/** Time a server that has the machine to itself, as a user's has. */
+const serverTests = "test/lsp";
+
 /** `reads` makes results of the part's output; without it the part is one check that passes by exit code 0. */
 const parts = [
   part("format", 120, bin("prettier"), ["--check", "--log-level", "warn", "."]),
@@ -21,7 +24,8 @@ const parts = [
   part("types", 180, bin("tsc"), ["-p", "."]),
   part("types of the pages", 180, bin("tsc"), ["-p", "webviews"]),
   part("dead code", 180, bin("knip"), []),
-  vitest("tests", 1500, ["--exclude", webgpuTest]),
+  vitest("tests", 1500, ["--exclude", webgpuTest, "--exclude", `${serverTests}/**`]),
+  vitest("language server", 600, [serverTests, "--maxWorkers=1"]),
   { ...vitest("WebGPU", 300, [webgpuTest]), env: softwareVulkan() },
   script("browser", 600, "test/e2e/run.mjs"),
   script("extension host", 420, "test/e2e/exthost.mjs"),

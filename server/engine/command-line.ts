@@ -8,6 +8,7 @@ import { isCancelled, UserError } from "../base/errors.ts";
 import { readText } from "../files/disk.ts";
 import type { DeviceName, ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
+import { addRunVerbs } from "./command-line-runs.ts";
 import { Engine } from "./engine.ts";
 import { inspect } from "./verbs/inspect.ts";
 import { printInspection } from "./verbs/print.ts";
@@ -182,6 +183,7 @@ Cache: ${cacheFolder}`,
         );
       }),
   );
+  addRunVerbs({ program, version: around.version, signal });
   return program;
 }
 

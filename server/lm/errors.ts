@@ -58,15 +58,6 @@ export function wrongWeightShape(
   );
 }
 
-/** A tensor that is not in the weights. */
-export function missingWeight(file: string, name: string, nearest: string | undefined): UserError {
-  const hint = nearest === undefined ? "" : `; the most similar name there is ${nearest}`;
-  return new UserError(
-    "missing-weight",
-    `${file}: no tensor ${name}, expected by the model's config${hint}`,
-  );
-}
-
 /** Weights with NaN or infinite entries. */
 export function nonFiniteWeight(
   file: string,

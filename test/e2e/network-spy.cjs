@@ -15,6 +15,7 @@ const isLocal = (host) =>
 
 note("start", process.argv.slice(0, 3).join(" "));
 
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its socket below.
 const connect = net.Socket.prototype.connect;
 net.Socket.prototype.connect = function spiedConnect(...args) {
   const [first] = Array.isArray(args[0]) ? args[0] : args;
@@ -28,6 +29,7 @@ dns.lookup = function spiedLookup(host, ...rest) {
   if (!isLocal(host)) note("lookup", host);
   return lookup.call(this, host, ...rest);
 };
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its socket below.
 const send = dgram.Socket.prototype.send;
 dgram.Socket.prototype.send = function spiedSend(...args) {
   const host = args.find((it, index) => index > 1 && typeof it === "string");

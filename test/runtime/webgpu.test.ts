@@ -17,7 +17,9 @@ interface Report {
 let missing: string | undefined;
 const report = await runChild<Report>(join(import.meta.dirname, "webgpu-program.ts")).catch(
   (error: Error) => {
-    const noAdapter = /no usable device \(webgpu: .*?(adapter|Vulkan loader)[^;]*/.exec(error.message);
+    const noAdapter = /no usable device \(webgpu: .*?(adapter|Vulkan loader)[^;]*/.exec(
+      error.message,
+    );
     if (noAdapter === null) throw error;
     missing = `webgpu: ${noAdapter[0]}`;
     return undefined;

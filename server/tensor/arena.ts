@@ -18,38 +18,70 @@ export function arenaBytes(length: number): number {
   return Math.ceil((4 * length) / alignment) * alignment;
 }
 
-/** Memory of a size that is known from the start. */
+/** Memory that hands out arrays one after the other. */
 export class Arena {
   readonly kernels: Kernels;
-  readonly #buffer: ArrayBuffer | undefined;
-  readonly #bytes: number;
+  readonly #memory: WasmMemory | undefined;
+  /** Without WebAssembly's memory: what was handed out, in order. */
+  readonly #arrays: (Float32Array | Int32Array)[];
+  #bytes: number;
   #used = 0;
+  #handedOut = 0;
 
   /** `simd: false` takes ordinary arrays and loops: for comparison. */
   constructor(bytes: number, { simd = true }: { simd?: boolean } = {}) {
     this.#bytes = bytes;
-    const memory = simd ? wasmMemory(bytes) : undefined;
-    this.#buffer = memory?.buffer;
-    this.kernels = memory ? wasmKernels(memory) : plainKernels;
+    this.#memory = simd ? wasmMemory(bytes) : undefined;
+    this.#arrays = [];
+    this.kernels = this.#memory ? wasmKernels(this.#memory) : plainKernels;
   }
 
-  /** A new array of zeros. */
+  /**
+   * Makes room for `bytes` in all. Every array that was handed out is void; the same requests in the same order give
+   * arrays with the same numbers again. False where that cannot be done: then make a new arena and copy.
+   */
+  renew(bytes: number): boolean {
+    const more = Math.ceil(bytes / pageBytes) - Math.ceil(this.#bytes / pageBytes);
+    if (this.#memory && more > 0 && !grow(this.#memory, more)) return false;
+    this.#bytes = Math.max(bytes, this.#bytes);
+    this.#used = 0;
+    this.#handedOut = 0;
+    return true;
+  }
+
+  /** The next array; zeros if it is new. */
   float32(length: number): Float32Array {
-    const at = this.#take(length);
-    return this.#buffer ? new Float32Array(this.#buffer, at, length) : new Float32Array(length);
+    return this.#take(Float32Array, length);
   }
 
-  /** A new array of zeros. */
+  /** The next array; zeros if it is new. */
   int32(length: number): Int32Array {
-    const at = this.#take(length);
-    return this.#buffer ? new Int32Array(this.#buffer, at, length) : new Int32Array(length);
+    return this.#take(Int32Array, length);
   }
 
-  #take(length: number): number {
+  #take<T extends Float32Array | Int32Array>(
+    kind: { new (length: number): T; new (buffer: ArrayBuffer, at: number, length: number): T },
+    length: number,
+  ): T {
     const at = this.#used;
     this.#used += arenaBytes(length);
     assert(this.#used <= this.#bytes, `an arena of ${this.#bytes} bytes is full`);
-    return at;
+    if (this.#memory) return new kind(this.#memory.buffer, at, length);
+    const known = this.#arrays[this.#handedOut++];
+    if (known instanceof kind && known.length === length) return known;
+    const array = new kind(length);
+    this.#arrays[this.#handedOut - 1] = array;
+    return array;
+  }
+}
+
+function grow(memory: WasmMemory, pages: number): boolean {
+  try {
+    memory.grow(pages);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
   }
 }
 
@@ -57,7 +89,7 @@ function wasmMemory(bytes: number): WasmMemory | undefined {
   const pages = Math.ceil(bytes / pageBytes);
   if (pages > mostPages) return undefined;
   try {
-    return new webAssembly.Memory({ initial: pages, maximum: pages });
+    return new webAssembly.Memory({ initial: pages, maximum: mostPages });
   } catch (error) {
     // No address space for it: the ordinary arrays may still find room.
     if (error instanceof RangeError) return undefined;

@@ -36,8 +36,9 @@ export function wasmModule(functions: readonly WasmFunction[]): Uint8Array<Array
     const code = [...vector(locals.map((type) => [1, valueTypes[type]])), ...body, 0x0b];
     return [...unsigned(code.length), ...code];
   });
+  const magicAndVersion = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...magicAndVersion,
     ...section(1, types),
     ...section(2, [memory]),
     ...section(
@@ -157,9 +158,10 @@ export const f32x4 = {
   sqrt: (a: Code): Code => [...a, ...simd(227)],
 } as const;
 
-/** WebAssembly's memory: its pages as an ordinary array buffer. */
+/** WebAssembly's memory: its pages as an ordinary array buffer, another one after each growth. */
 export interface WasmMemory {
   readonly buffer: ArrayBuffer;
+  grow(pages: number): void;
 }
 
 interface WebAssemblyApi {

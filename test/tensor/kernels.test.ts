@@ -141,3 +141,14 @@ test("an arena that is full says so, as does a kernel that is given a foreign ar
   const [a, b] = [new Arena(1000), new Arena(1000)];
   expect(() => a.kernels.dot(a.float32(4), 0, b.float32(4), 0, 4)).toThrow("outside its arena");
 });
+
+test.each([true, false])("an arena renewed with more room keeps its numbers (simd: %s)", (simd) => {
+  const arena = new Arena(arenaBytes(10), { simd });
+  arena.float32(10).fill(3);
+  expect(arena.renew(arenaBytes(10) + arenaBytes(100_000))).toBe(true);
+  const again = arena.float32(10);
+  const more = arena.int32(100_000);
+  expect(again).toEqual(new Float32Array(10).fill(3));
+  expect(more.every((it) => it === 0)).toBe(true);
+  expect(arena.kernels.dot(again, 0, again, 0, 10)).toBe(90);
+});

@@ -1,0 +1,87 @@
+/**
+ * A training config: one complete JSON value with every option of SAELens's and dictionary_learning's trainers, by names
+ * that `common-config.ts` and each file of `trainers/` document. What is left out of a file gets its default here, so
+ * that the parsed value says everything.
+ */
+import * as v from "valibot";
+import { badTrainConfig, conflictingOptions, unknownOption } from "./errors.ts";
+import { kindOf, type TrainConfig, trainSchema } from "./trainers/index.ts";
+
+export type { TrainConfig } from "./trainers/index.ts";
+
+/** Reads a config. `where` names its file in errors, which say key, found and expected. */
+export function parseTrainConfig(value: unknown, where: string): TrainConfig {
+  const result = v.safeParse(trainSchema, value, { abortPipeEarly: true });
+  if (!result.success) throw asUserError(result.issues[0], where);
+  const problem = commonProblem(result.output) ?? kindOf(result.output).problem?.(result.output);
+  if (problem !== undefined) throw conflictingOptions(where, problem);
+  return result.output;
+}
+
+type Issue = v.InferIssue<typeof trainSchema>;
+
+function asUserError(issue: Issue, where: string): Error {
+  const path = issue.path ?? [];
+  const key = path.map((item) => String(item.key)).join(".");
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    return unknownOption(where, key, path.length === 1 ? optionsOf(path[0]?.input) : []);
+  }
+  const found = path.length === 0 ? issue.input : path.at(-1)?.value;
+  return badTrainConfig({ where, key, found, expected: expectation(issue) });
+}
+
+/** Names of the options that an architecture has. */
+function optionsOf(config: unknown): string[] {
+  const { architecture } = config as { architecture?: unknown };
+  const schema = trainSchema.options.find(
+    ({ entries }) => entries.architecture.literal === architecture,
+  );
+  return Object.keys(schema?.entries ?? {});
+}
+
+/** Our own words where there are some, else the schema's. */
+function expectation({ message, expected }: Issue): string {
+  return message.startsWith("Invalid ")
+    ? (expected ?? "another value").replaceAll("|", "or")
+    : message;
+}
+
+/** Options that contradict each other whatever the architecture. */
+function commonProblem(config: TrainConfig): string | undefined {
+  const { d_in, d_out, skip, tied, applyBDecToInput, init, normalizeActivations } = config;
+  if (d_out !== null) {
+    if (applyBDecToInput)
+      return `"applyBDecToInput" is true, but b_dec of a transcoder belongs to its output; set it to false`;
+    if (tied)
+      return `"tied" is true, but a transcoder ("d_out" is ${d_out}) decodes into another space`;
+    if (init.encoder === "decoder" && d_out !== d_in)
+      return `"init.encoder" is "decoder", but rows of W_enc are ${d_in} and rows of W_dec ${d_out} wide; set it to "own"`;
+    if (!["none", "scale"].includes(normalizeActivations.kind))
+      return `"normalizeActivations.kind" is "${normalizeActivations.kind}", but a transcoder can only have "none" or "scale"`;
+  }
+  if (skip && d_out === null)
+    return `"skip" is true, but only a transcoder ("d_out") has a path beside its latents`;
+  return scheduleProblem(config);
+}
+
+function scheduleProblem({ lrSchedule: schedule, steps, lr }: TrainConfig): string | undefined {
+  const { warmUpSteps } = schedule;
+  if (schedule.kind === "trapezoid") {
+    const { decayStart, restartEvery } = schedule;
+    if (warmUpSteps >= steps)
+      return `"lrSchedule.warmUpSteps" is ${warmUpSteps}, but the run has ${steps} steps; the learning rate would never be reached`;
+    if (decayStart !== null && restartEvery !== null)
+      return `"lrSchedule.decayStart" and "lrSchedule.restartEvery" exclude each other`;
+    if (decayStart !== null && (decayStart >= steps || decayStart <= warmUpSteps))
+      return `"lrSchedule.decayStart" is ${decayStart}; it must lie after the warm-up (${warmUpSteps} steps) and before the end (${steps} steps)`;
+    return undefined;
+  }
+  const { decaySteps, main, lrEnd } = schedule;
+  if (warmUpSteps + decaySteps > steps)
+    return `"lrSchedule" has ${warmUpSteps} steps of warm-up and ${decaySteps} of decay, but the run has ${steps} steps`;
+  if (main !== "constant" && decaySteps > 0 && lrEnd === 0)
+    return `"lrSchedule.lrEnd" is 0, so "lrSchedule.decaySteps" would decay from 0 to 0; set one of them`;
+  if (main !== "constant" && lrEnd !== null && lrEnd > lr)
+    return `"lrSchedule.lrEnd" is ${lrEnd}, above "lr", ${lr}`;
+  return undefined;
+}

@@ -1,0 +1,299 @@
+/**
+ * Training with one graph that returns the loss and every gradient whole: for architectures whose latents are active by
+ * their own sign or threshold, so that nobody knows beforehand how few they are.
+ */
+import { gradients } from "../graph/gradients.ts";
+import { type Dim, Graph, type Value } from "../graph/graph.ts";
+import {
+  add,
+  cast,
+  equal,
+  gemm,
+  matmul,
+  mul,
+  neg,
+  not,
+  reduceMean,
+  reduceSum,
+  stopGradient,
+  sub,
+} from "../graph/ops/index.ts";
+import type { Session } from "../runtime/device.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Batch } from "./activation-normalization.ts";
+import type { CommonConfig } from "./common-config.ts";
+import type { FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
+import type { Parameters } from "./parameters.ts";
+
+interface EncoderProduct {
+  /** `[batch, d_sae]` */
+  readonly value: Value;
+  readonly bias: string | undefined;
+  /** Name of the parameter that W_enc is. */
+  readonly W_enc: string;
+}
+
+/** What a recipe builds its loss from. */
+export class DenseInputs {
+  readonly graph: Graph;
+  /** `[batch, d_in]` */
+  readonly x: Value;
+  /** `[batch, d_out]` */
+  readonly target: Value;
+  readonly #config: CommonConfig;
+  readonly #parameters: ReadonlyMap<string, Value>;
+  /** `[batch, 1]`, where rows do not weigh the same. */
+  readonly #weight: Value | undefined;
+  readonly #scalars = new Map<string, Value>();
+  readonly #encoders: EncoderProduct[] = [];
+  /** x, or x − b_dec. */
+  #input: Value | undefined;
+  #dead: Value | undefined;
+
+  constructor(config: CommonConfig, parameters: Parameters) {
+    const graph = new Graph(`${config.d_sae} latents: training step`);
+    this.graph = graph;
+    this.#config = config;
+    const input = (name: string, dims: readonly Dim[]) => cast(graph.input(name, "float32", dims), "float64");
+    this.x = input("x", ["batch", config.d_in]);
+    const width = config.d_out ?? config.d_in;
+    this.target = hasOwnTarget(config)
+      ? input("target", ["batch", width])
+      : this.x;
+    this.#weight = hasWeights(config) ? input("weight", ["batch", 1]) : undefined;
+    this.#parameters = new Map(
+      parameters.all.map(({ name, dims }) => [name, input(name, dims)]),
+    );
+  }
+
+  /** Values of the parameters, in the orientation in which they are trained. */
+  get parameters(): ReadonlyMap<string, Value> {
+    return this.#parameters;
+  }
+
+  parameter(name: string): Value {
+    const found = this.#parameters.get(name === "W_enc" && this.#config.tied ? "W_dec" : name);
+    if (found === undefined) throw new Error(`bug: no parameter ${name}`);
+    return found;
+  }
+
+  /** A number that the recipe feeds at every step. */
+  scalar(name: string): Value {
+    const known = this.#scalars.get(name);
+    if (known) return known;
+    const value = cast(this.graph.input(name, "float32", []), "float64");
+    this.#scalars.set(name, value);
+    return value;
+  }
+
+  /** 1 for latents that are dead in this step, else 0. `[d_sae]` */
+  get dead(): Value {
+    this.#dead ??= cast(this.graph.input("dead", "float32", [this.#config.d_sae]), "float64");
+    return this.#dead;
+  }
+
+  get usesDead(): boolean {
+    return this.#dead !== undefined;
+  }
+
+  /**
+   * x·W_enc + bias, from the input less b_dec where the config says so. `-> [batch, d_sae]` Gradients end at what is
+   * returned; `encoderGradients` leads them on.
+   */
+  encodeLinear(bias?: string): Value {
+    const { tied, applyBDecToInput } = this.#config;
+    const W_enc = this.parameter("W_enc");
+    this.#input ??= applyBDecToInput ? sub(this.x, this.parameter("b_dec")) : this.x;
+    const b = bias === undefined ? undefined : this.parameter(bias);
+    const value = stopGradient(gemm(this.#input, W_enc, b, { transB: true }));
+    this.#encoders.push({ value, bias, W_enc: tied ? "W_dec" : "W_enc" });
+    return value;
+  }
+
+  /** What `encodeLinear` returned, in the order of its calls. */
+  get encoded(): readonly Value[] {
+    return this.#encoders.map(({ value }) => value);
+  }
+
+  /**
+   * Adds to the gradients of W_enc, its biases and b_dec what flows back into the encoder's products. Written out,
+   * because b_dec then takes a vector's product with W_enc, where the rule for x − b_dec would take a matrix's.
+   */
+  encoderGradients(dys: readonly Value[], found: Map<string, Value>): void {
+    const put = (name: string, more: Value) => found.set(name, add(found.get(name)!, more));
+    this.#encoders.forEach(({ bias, W_enc }, at) => {
+      const dy = dys[at]!;
+      put(W_enc, gemm(dy, this.#input!, undefined, { transA: true }));
+      if (bias === undefined && !this.#config.applyBDecToInput) return;
+      const sums = reduceSum(dy, [0]);
+      if (bias !== undefined) put(bias, sums);
+      if (this.#config.applyBDecToInput) put("b_dec", neg(matmul(sums, this.parameter(W_enc))));
+    });
+  }
+
+  /** acts·W_dec + b_dec, with the path beside the latents. `[batch, d_sae] -> [batch, d_out]` */
+  decode(acts: Value): Value {
+    const x_hat = gemm(acts, this.parameter("W_dec"), this.parameter("b_dec"));
+    if (!this.#config.skip) return x_hat;
+    return add(x_hat, gemm(this.x, this.parameter("W_skip"), undefined, { transB: true }));
+  }
+
+  /** Mean over rows of the squared error. */
+  meanSquaredError(x_hat: Value): Value {
+    const error = sub(x_hat, this.target);
+    const rows = reduceSum(mul(error, error), [1], true);
+    return reduceMean(this.#weight ? mul(rows, this.#weight) : rows, [0, 1]);
+  }
+}
+
+/** What a recipe answers. */
+export interface DenseModel {
+  /** Summands of the loss. */
+  readonly parts: Readonly<Record<string, Value>>;
+  /** `[batch, d_sae]`; where it is not 0, the latent fired. */
+  readonly acts: Value;
+  /** `[batch, d_out]` */
+  readonly x_hat: Value;
+  /** Numbers to be returned beside. */
+  readonly metrics?: Readonly<Record<string, Value>>;
+  /** Gradients of the loss, by parameters and by what the encoder returned, where they are not those of its expression. */
+  gradients?(loss: Value, wrt: readonly Value[]): Value[];
+}
+
+/** What an architecture adds to a dense form. */
+export interface DenseRecipe {
+  build(inputs: DenseInputs): DenseModel;
+  /** The numbers that `DenseInputs.scalar` asked for. */
+  scalars(step: number): Readonly<Record<string, number>>;
+  /** Puts parameters back where they must lie before they are used. */
+  project?(parameters: Parameters): void;
+  /** Enters a step that was taken, with parts and metrics; returns what to report beside. */
+  commit?(step: number, found: Readonly<Record<string, number>>): Readonly<Record<string, number>>;
+  state?(): Map<string, Tensor>;
+  restore?(state: ReadonlyMap<string, Tensor>): void;
+}
+
+/** Loads the graph of a recipe. */
+export async function openDenseForm(
+  { config, parameters, device }: FormParts,
+  recipe: DenseRecipe,
+): Promise<TrainingForm> {
+  const inputs = new DenseInputs(config, parameters);
+  const model = recipe.build(inputs);
+  const { graph } = inputs;
+  const loss = Object.values(model.parts).reduce((sum, part) => add(sum, part));
+  const found = gradientsOf(loss, model, inputs);
+  graph.output("loss", loss);
+  for (const [name, value] of Object.entries(model.parts)) graph.output(`part ${name}`, value);
+  for (const [name, value] of Object.entries(model.metrics ?? {}))
+    graph.output(`metric ${name}`, value);
+  for (const [name, value] of found) graph.output(`grad ${name}`, cast(value, "float32"));
+  graph.output("counts", reduceSum(cast(not(equal(model.acts, 0)), "float32"), [0]));
+  const error = sub(model.x_hat, inputs.target);
+  graph.output("errors", cast(reduceSum(mul(error, error), [1]), "float32"));
+  const session = await device.load(graph, { label: graph.name });
+  return new DenseForm({ config, parameters, recipe, session, graph, usesDead: inputs.usesDead });
+}
+
+/** Gradients of the loss by parameters' names. */
+function gradientsOf(loss: Value, model: DenseModel, inputs: DenseInputs): Map<string, Value> {
+  const names = [...inputs.parameters.keys()];
+  const wrt = [...inputs.parameters.values(), ...inputs.encoded];
+  const all = model.gradients?.(loss, wrt) ?? gradients(loss, wrt);
+  const found = new Map(names.map((name, at) => [name, all[at]!]));
+  inputs.encoderGradients(all.slice(names.length), found);
+  return found;
+}
+
+interface DenseParts {
+  readonly config: CommonConfig;
+  readonly parameters: Parameters;
+  readonly recipe: DenseRecipe;
+  readonly session: Session;
+  readonly graph: Graph;
+  readonly usesDead: boolean;
+}
+
+class DenseForm implements TrainingForm {
+  readonly #parts: DenseParts;
+
+  constructor(parts: DenseParts) {
+    this.#parts = parts;
+  }
+
+  workBytes(): number {
+    return 0;
+  }
+
+  place(): void {}
+
+  async forward(batch: Batch, { step, dead, signal }: StepFacts): Promise<Forward> {
+    const { config, parameters, recipe, session, graph } = this.#parts;
+    recipe.project?.(parameters);
+    const mask = dead.before();
+    const fetches = [...graph.outputs.keys()].filter((name) => name !== "errors");
+    const out = await session.run(this.#feeds(batch, step, mask), fetches, signal);
+    for (const { name, grad } of parameters.all)
+      grad.set(out[`grad ${name}`]!.data as Float32Array);
+    const numbers = (kind: string) =>
+      Object.fromEntries(
+        fetches
+          .filter((name) => name.startsWith(kind))
+          .map((name) => [name.slice(kind.length), Number(out[name]!.data[0])]),
+      );
+    const parts = numbers("part ");
+    const metrics = numbers("metric ");
+    const counts = out["counts"]!.data as Float32Array;
+    let active = 0;
+    for (const count of counts) active += count;
+    return {
+      loss: Number(out["loss"]!.data[0]),
+      parts,
+      fired: Uint8Array.from(counts, (n) => (n > 0 ? 1 : 0)),
+      l0: active / batch.rows,
+      ...(hasWeights(config) ? {} : { squaredError: parts["mse_loss"]! }),
+      metrics,
+      commit: () => Object.assign(metrics, recipe.commit?.(step, { ...parts, ...metrics })),
+    };
+  }
+
+  async errorNorms(batch: Batch): Promise<Float64Array> {
+    const feeds = this.#feeds(batch, 0, new Uint8Array(this.#parts.config.d_sae));
+    const { errors } = await this.#parts.session.run(feeds, ["errors"]);
+    return Float64Array.from(errors!.data as Float32Array, Math.sqrt);
+  }
+
+  state(): Map<string, Tensor> {
+    return this.#parts.recipe.state?.() ?? new Map();
+  }
+
+  restore(state: ReadonlyMap<string, Tensor>): void {
+    this.#parts.recipe.restore?.(state);
+  }
+
+  release(): Promise<void> {
+    return this.#parts.session.release();
+  }
+
+  #feeds({ rows, x, target, weight }: Batch, step: number, dead: Uint8Array) {
+    const { config, parameters, recipe, usesDead } = this.#parts;
+    const feeds: Record<string, Tensor> = { x };
+    if (hasOwnTarget(config)) feeds["target"] = target;
+    if (hasWeights(config)) feeds["weight"] = tensor("float32", [rows, 1], weight!);
+    for (const { name } of parameters.all) feeds[name] = parameters.feed(name);
+    for (const [name, value] of Object.entries(recipe.scalars(step)))
+      feeds[name] = tensor("float32", [], Float32Array.of(value));
+    if (usesDead) feeds["dead"] = tensor("float32", [config.d_sae], Float32Array.from(dead));
+    return feeds;
+  }
+}
+
+/** The decoder's output is compared with something else than the encoder's input. */
+function hasOwnTarget({ d_out, normalizeActivations }: CommonConfig): boolean {
+  return d_out !== null || normalizeActivations.kind === "layer_norm";
+}
+
+/** Each row's error is scaled by its own factor. */
+function hasWeights({ normalizeActivations: { kind } }: CommonConfig): boolean {
+  return kind === "layer_norm" || kind === "constant_norm_rescale";
+}

@@ -25,6 +25,12 @@ import type { CommonConfig } from "./common-config.ts";
 import type { FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import type { Parameters } from "./parameters.ts";
 
+/**
+ * Up to so many weights of a matrix the graph computes in double precision, which costs nothing there. Where a gradient
+ * nearly cancels out, single precision gives noise, of which Adam makes a step as long as any other.
+ */
+const mostDoubleWeights = 2 ** 16;
+
 interface EncoderProduct {
   /** `[batch, d_sae]` */
   readonly value: Value;
@@ -47,22 +53,19 @@ export class DenseInputs {
   readonly #scalars = new Map<string, Value>();
   readonly #encoders: EncoderProduct[] = [];
   /** x, or x − b_dec. */
-  #input: Value | undefined;
+  #centred: Value | undefined;
   #dead: Value | undefined;
 
   constructor(config: CommonConfig, parameters: Parameters) {
     const graph = new Graph(`${config.d_sae} latents: training step`);
     this.graph = graph;
     this.#config = config;
-    const input = (name: string, dims: readonly Dim[]) => cast(graph.input(name, "float32", dims), "float64");
-    this.x = input("x", ["batch", config.d_in]);
+    this.x = this.#input("x", ["batch", config.d_in]);
     const width = config.d_out ?? config.d_in;
-    this.target = hasOwnTarget(config)
-      ? input("target", ["batch", width])
-      : this.x;
-    this.#weight = hasWeights(config) ? input("weight", ["batch", 1]) : undefined;
+    this.target = hasOwnTarget(config) ? this.#input("target", ["batch", width]) : this.x;
+    this.#weight = hasWeights(config) ? this.#input("weight", ["batch", 1]) : undefined;
     this.#parameters = new Map(
-      parameters.all.map(({ name, dims }) => [name, input(name, dims)]),
+      parameters.all.map(({ name, dims }) => [name, this.#input(name, dims)]),
     );
   }
 
@@ -81,14 +84,14 @@ export class DenseInputs {
   scalar(name: string): Value {
     const known = this.#scalars.get(name);
     if (known) return known;
-    const value = cast(this.graph.input(name, "float32", []), "float64");
+    const value = this.#input(name, []);
     this.#scalars.set(name, value);
     return value;
   }
 
   /** 1 for latents that are dead in this step, else 0. `[d_sae]` */
   get dead(): Value {
-    this.#dead ??= cast(this.graph.input("dead", "float32", [this.#config.d_sae]), "float64");
+    this.#dead ??= this.#input("dead", [this.#config.d_sae]);
     return this.#dead;
   }
 
@@ -103,9 +106,9 @@ export class DenseInputs {
   encodeLinear(bias?: string): Value {
     const { tied, applyBDecToInput } = this.#config;
     const W_enc = this.parameter("W_enc");
-    this.#input ??= applyBDecToInput ? sub(this.x, this.parameter("b_dec")) : this.x;
+    this.#centred ??= applyBDecToInput ? sub(this.x, this.parameter("b_dec")) : this.x;
     const b = bias === undefined ? undefined : this.parameter(bias);
-    const value = stopGradient(gemm(this.#input, W_enc, b, { transB: true }));
+    const value = stopGradient(gemm(this.#centred, W_enc, b, { transB: true }));
     this.#encoders.push({ value, bias, W_enc: tied ? "W_dec" : "W_enc" });
     return value;
   }
@@ -123,7 +126,7 @@ export class DenseInputs {
     const put = (name: string, more: Value) => found.set(name, add(found.get(name)!, more));
     this.#encoders.forEach(({ bias, W_enc }, at) => {
       const dy = dys[at]!;
-      put(W_enc, gemm(dy, this.#input!, undefined, { transA: true }));
+      put(W_enc, gemm(dy, this.#centred!, undefined, { transA: true }));
       if (bias === undefined && !this.#config.applyBDecToInput) return;
       const sums = reduceSum(dy, [0]);
       if (bias !== undefined) put(bias, sums);
@@ -136,6 +139,13 @@ export class DenseInputs {
     const x_hat = gemm(acts, this.parameter("W_dec"), this.parameter("b_dec"));
     if (!this.#config.skip) return x_hat;
     return add(x_hat, gemm(this.x, this.parameter("W_skip"), undefined, { transB: true }));
+  }
+
+  /** A float32 input, in the precision in which the graph computes. */
+  #input(name: string, dims: readonly Dim[]): Value {
+    const value = this.graph.input(name, "float32", dims);
+    const { d_in, d_sae } = this.#config;
+    return d_in * d_sae <= mostDoubleWeights ? cast(value, "float64") : value;
   }
 
   /** Mean over rows of the squared error. */

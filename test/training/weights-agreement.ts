@@ -10,8 +10,6 @@ export interface Outlier {
   readonly name: string;
   /** Index into the data, outer orientation. */
   readonly at: number;
-  /** Of W_enc's columns and W_dec's rows: its latent. */
-  readonly latent: number;
   readonly difference: number;
 }
 
@@ -32,7 +30,7 @@ export function agreements(
 ): Agreement[] {
   const before = run.parameters("init");
   const wanted = run.parameters(prefix);
-  return [...wanted].map(([name, { data, dims }]) => {
+  return [...wanted].map(([name, { data }]) => {
     const [mine, start] = [found.get(name)!.data, before.get(name)!.data];
     let squares = 0;
     for (let at = 0; at < data.length; at++) squares += (data[at]! - start[at]!) ** 2;
@@ -44,35 +42,22 @@ export function agreements(
     for (let at = 0; at < data.length; at++) {
       const difference = Math.abs(mine[at]! - data[at]!);
       worst = Math.max(worst, difference);
-      if (!(difference <= allowed))
-        outliers.push({ name, at, latent: latentOf(name, at, dims), difference });
+      if (!(difference <= allowed)) outliers.push({ name, at, difference });
     }
     return { name, size: data.length, worst: rms < 1e-6 ? undefined : worst / rms, outliers };
   });
 }
 
 /**
- * Latents of which the golden's first step moved a weight by a gradient as small as the rounding of its sum, so that
- * direction and length of Adam's step are chance: |g| below `noise` after clipping. In the first step Adam moves by
- * lr·g/(|g| + eps), which gives g.
+ * The golden's own gradient of an entry at the first step, after clipping: Adam's first step is lr·g/(|g| + eps). Undefined
+ * where the first learning rate is 0.
  */
-export function chanceLatents(run: GoldenRun, noise: number): Set<number> {
+export function firstGradient(run: GoldenRun, { name, at }: Outlier): number | undefined {
   const lr = run.log[0]!.lr;
-  const latents = new Set<number>();
-  const before = run.parameters("init");
-  for (const [name, { data, dims }] of run.parameters("step1")) {
-    if (dims.length !== 2) continue;
-    const start = before.get(name)!.data;
-    for (let at = 0; at < data.length; at++) {
-      const moved = Math.abs(data[at]! - start[at]!) / lr;
-      const gradient = (run.config.adam.eps * moved) / (1 - moved);
-      if (moved > 0 && moved < 1 && gradient < noise) latents.add(latentOf(name, at, dims));
-    }
-  }
-  return latents;
-}
-
-function latentOf(name: string, at: number, dims: readonly number[]): number {
-  const width = dims[1] ?? 1;
-  return name === "W_enc" ? at % width : Math.floor(at / width);
+  if (lr === 0) return undefined;
+  const [before, after] = ["init", "step1"].map(
+    (prefix) => run.parameters(prefix).get(name)!.data[at]!,
+  );
+  const moved = Math.abs(after! - before!) / lr;
+  return (run.config.adam.eps * moved) / (1 - moved);
 }

@@ -59,7 +59,7 @@ export class ServerConnection implements vscode.Disposable {
     const opened = this.#opened;
     const module = context.asAbsolutePath("dist/main.js");
     const server = { module, transport: TransportKind.ipc };
-    this.#client = new LanguageClient(
+    this.#client = new QuietClient(
       "latentWorkbench",
       "Latent Workbench",
       { run: server, debug: server },
@@ -150,6 +150,19 @@ export class ServerConnection implements vscode.Disposable {
     void this.#client.sendNotification("workspace/didChangeConfiguration", {
       settings: currentSettings(),
     });
+  }
+}
+
+/**
+ * The library shows a message for every request that failed, so one for every hover while something is broken. The
+ * log says it, and the status bar warns.
+ */
+class QuietClient extends LanguageClient {
+  override handleFailedRequest<T>(
+    ...args: Parameters<typeof LanguageClient.prototype.handleFailedRequest<T>>
+  ): T {
+    const [type, token, error, defaultValue] = args;
+    return super.handleFailedRequest(type, token, error, defaultValue, false);
   }
 }
 

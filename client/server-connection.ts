@@ -161,8 +161,8 @@ class QuietClient extends LanguageClient {
   override handleFailedRequest<T>(
     ...args: Parameters<typeof LanguageClient.prototype.handleFailedRequest<T>>
   ): T {
-    const [type, token, error, defaultValue] = args;
-    return super.handleFailedRequest(type, token, error, defaultValue, false);
+    const [type, token, error, defaultValue, , throwOnCancel] = args;
+    return super.handleFailedRequest(type, token, error, defaultValue, false, throwOnCancel);
   }
 }
 

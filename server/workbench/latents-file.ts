@@ -1,9 +1,10 @@
 /** `latents.jsonc`: a workspace's models, SAEs, pinned latents and labels. */
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { exists, readText } from "../files/disk.ts";
 import type { PinnedLatent } from "../protocol/page.ts";
+import { placeOf } from "./places.ts";
 
 /** An SAE as the workspace names it. */
 export interface SaeEntry {
@@ -44,8 +45,7 @@ export function parseLatentsFile(text: string, path: string): LatentsFile {
     );
   }
   const folder = dirname(path);
-  const place = (it: string): string =>
-    isAbsolute(it) || !exists(join(folder, it)) ? it : join(folder, it);
+  const place = (it: string): string => placeOf(it, [folder]);
   const lm = value?.["lm"];
   const saes = Array.isArray(value?.["saes"]) ? value["saes"] : [];
   const pinned = Array.isArray(value?.["pinned"]) ? value["pinned"] : [];

@@ -11,6 +11,7 @@ import { type ContextState, OpenDocument } from "./documents.ts";
 import { LatentFacts } from "./latent-facts.ts";
 import { type LatentsFile, readLatentsFile, type SaeEntry } from "./latents-file.ts";
 import { type Choice, Models, type ModelSet } from "./models.ts";
+import { folderOf, placeOf } from "./places.ts";
 import { contextRange, tokenAt } from "./positions.ts";
 import { type ReaderExit, ReaderProcess } from "./reader-process.ts";
 import { Runs } from "./runs.ts";
@@ -183,13 +184,15 @@ export class Workbench {
     const { settings, options } = this;
     const file = options.trusted ? this.latentsFile : undefined;
     const own = options.trusted ? document.choice : {};
-    const lm = own.lm ?? this.#chosen.lm ?? (settings.lm || undefined) ?? file?.lm;
+    const folders = [...folderOf(document.uri), ...options.workspaceFolders];
+    const named = own.lm ?? this.#chosen.lm ?? (settings.lm || undefined);
+    const lm = named === undefined ? file?.lm : placeOf(named, folders);
     const saes = own.saes ?? this.#chosen.saes ?? nonEmpty(settings.saes);
     const byName = new Map(
       [...(file?.saes ?? []), ...options.bundled.saes].map((entry) => [entry.name ?? "", entry]),
     );
     const entries: readonly SaeEntry[] | undefined = saes?.map(
-      (it) => byName.get(it) ?? { path: it },
+      (it) => byName.get(it) ?? { path: placeOf(it, folders) },
     );
     const standard = (list: readonly SaeEntry[]): readonly SaeEntry[] | undefined =>
       nonEmpty(list.filter((it) => !it.optional));

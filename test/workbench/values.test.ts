@@ -1,7 +1,11 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { heatAt, heatOf } from "../../server/workbench/heat.ts";
 import { parseLatentsFile } from "../../server/workbench/latents-file.ts";
+import { folderOf, placeOf } from "../../server/workbench/places.ts";
 import { parseBytes, readSettings } from "../../server/workbench/settings.ts";
+import { repoRoot } from "../parts.ts";
 import type { ContextReading } from "../../server/protocol/reader.ts";
 
 test("settings are a complete value", () => {
@@ -41,6 +45,15 @@ test("latents.jsonc with comments, names and facts", () => {
   expect(() => parseLatentsFile('{ "saes": [{}] }', "/w/latents.jsonc")).toThrow(
     "expected a path or",
   );
+});
+
+test("paths as people write them", () => {
+  expect(placeOf("~/a", [])).toBe(join(homedir(), "a"));
+  expect(placeOf("/a/b", ["/tmp"])).toBe("/a/b");
+  expect(placeOf("demo/lm", [repoRoot])).toBe(join(repoRoot, "demo/lm"));
+  expect(placeOf("org/model", [repoRoot])).toBe("org/model");
+  expect(folderOf("file:///a/b.txt")).toEqual(["/a"]);
+  expect(folderOf("untitled:Untitled-1")).toEqual([]);
 });
 
 const reading = {

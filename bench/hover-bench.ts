@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   const versions = {
     "onnxruntime-node": ours.info.runtimeVersion,
     device: `${ours.info.device} with ${ours.info.threads} threads`,
-    ...peers[0]?.start.versions,
+    ...Object.assign({}, ...peers.map((peer) => peer.start.versions)),
   };
   printReport(
     {

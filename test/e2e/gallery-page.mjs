@@ -12,7 +12,11 @@ const policy =
  * Opens a page over the handlers of fake-pages.mjs. A handler that throws answers with a failure; one that returns
  * a promise that never settles leaves the page waiting.
  */
-export async function openPage(browser, fake, { theme = "dark", width = 640, height = 900 } = {}) {
+export async function openPage(
+  browser,
+  fake,
+  { name = "text", theme = "dark", width = 640, height = 900 } = {},
+) {
   const context = await browser.newContext({ viewport: { width, height } });
   const page = await context.newPage();
   const errors = [];
@@ -45,24 +49,26 @@ export async function openPage(browser, fake, { theme = "dark", width = 640, hei
       },
     });
   });
-  await page.route(`${address}**`, (route) => route.fulfill(fileOf(route.request().url(), theme)));
+  await page.route(`${address}**`, (route) =>
+    route.fulfill(fileOf(route.request().url(), { name, theme })),
+  );
   await page.goto(address);
   return { page, errors, close: () => context.close() };
 }
 
-function fileOf(url, theme) {
+function fileOf(url, { name: page, theme }) {
   const name = new URL(url).pathname.slice(1);
-  if (name === "") return { contentType: "text/html", body: html(themes[theme]) };
+  if (name === "") return { contentType: "text/html", body: html(page, themes[theme]) };
   const types = { js: "text/javascript", css: "text/css", ttf: "font/ttf" };
   const file = join(repoRoot, "dist/webviews", name);
   return { contentType: types[name.split(".").at(-1)], body: readFileSync(file) };
 }
 
-function html({ body, variables }) {
+function html(name, { body, variables }) {
   const rules = Object.entries(variables).map(([name, value]) => `--vscode-${name}: ${value};`);
-  return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>
+  return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Page</title>
 <meta http-equiv="Content-Security-Policy" content="${policy}">
-<link rel="stylesheet" href="/codicon.css"><link rel="stylesheet" href="/text.css">
+<link rel="stylesheet" href="/codicon.css"><link rel="stylesheet" href="/${name}.css">
 <style nonce="theme">:root { ${rules.join(" ")} } body { background: var(--vscode-editor-background); }</style></head>
-<body class="${body}"><div id="page"></div><script nonce="gallery" src="/text.js"></script></body></html>`;
+<body class="${body}"><div id="page"></div><script nonce="gallery" src="/${name}.js"></script></body></html>`;
 }

@@ -52,6 +52,11 @@ export function Chart(props: ChartProps): JSX.Element {
       plot.current = undefined;
     };
   }, [style]);
+  // The pointer's figures are written here without drawing anything anew, so the last ones are, too.
+  useEffect(() => {
+    const idx = plot.current?.cursor.idx;
+    if (readout.current && typeof idx !== "number") readout.current.textContent = lastText(props);
+  });
   useEffect(() => plot.current?.setData(dataOf(props)), [style, ...lines.map((it) => it.curves)]);
 
   return (
@@ -60,9 +65,7 @@ export function Chart(props: ChartProps): JSX.Element {
         <span class="chart-name" title={metric.meaning}>
           {metric.name}
         </span>
-        <span class="readout" ref={readout} data-last={lastText(props)}>
-          {lastText(props)}
-        </span>
+        <span class="readout" ref={readout} />
       </figcaption>
       <div class="plot" ref={pane} role="img" aria-label={descriptionOf(props)} />
     </figure>
@@ -117,7 +120,7 @@ function optionsOf(
           if (!readout.current) return;
           const { idx } = plot.cursor;
           const at = typeof idx === "number" ? readoutAt(plot, idx) : undefined;
-          readout.current.textContent = at ?? readout.current.dataset["last"] ?? "";
+          readout.current.textContent = at ?? lastText(latest.current);
         },
       ],
     },

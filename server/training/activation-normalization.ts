@@ -51,6 +51,8 @@ export interface ActivationNormalization {
   apply(batch: RawBatch): Promise<Batch>;
   /** The same function on raw activations. */
   fold(parts: FoldedParts, facts: FoldFacts): FoldedParts;
+  /** Folding it changes the norms of W_dec's rows by different factors. */
+  readonly changesNorms: boolean;
   /** `normalize_activations` of the finished SAE. */
   readonly remaining: "none" | "constant_norm_rescale" | "layer_norm";
   /** Statistics; empty before there are any. */
@@ -81,6 +83,7 @@ export function openNormalization(
 
 const nothing = {
   observations: 0,
+  changesNorms: false,
   observe: async (): Promise<void> => {},
   fold: (parts: FoldedParts): FoldedParts => parts,
   state: (): Map<string, Tensor> => new Map(),
@@ -136,6 +139,7 @@ type Rule<K extends string> = Extract<CommonConfig["normalizeActivations"], { ki
 /** One factor for all activations, and one for a transcoder's targets. */
 class Scale implements ActivationNormalization {
   readonly remaining = "none" as const;
+  readonly changesNorms = false;
   readonly observations: number;
   readonly #rule: Rule<"scale">;
   readonly #widths: readonly number[];
@@ -267,6 +271,7 @@ const whiteningNames = ["mean", "matrix", "inverse"] as const;
 
 class WhiteningNormalization implements ActivationNormalization {
   readonly remaining = "none" as const;
+  readonly changesNorms = true;
   readonly observations: number;
   readonly #eps: number;
   readonly #d: number;
@@ -323,6 +328,9 @@ class WhiteningNormalization implements ActivationNormalization {
       float64Of(state, `normalization/${name}`, name === "mean" ? [d] : [d, d]).slice(),
     ) as [Float64Array, Float64Array, Float64Array];
     this.#whitening = { mean, matrix, inverse };
+    // Its graph holds the matrix as a constant.
+    void this.#session?.release();
+    this.#session = undefined;
   }
 
   async release(): Promise<void> {

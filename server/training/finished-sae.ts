@@ -25,14 +25,22 @@ export function finishSae(
 ): FinishedSae {
   const { config, normalization } = run;
   const { applyBDecToInput } = config;
-  const facts = { applyBDecToInput, rescaled: kind.rescaled === true };
-  const raw = normalization.fold(untied(trained), facts);
-  const tensors = kind.rescaled ? foldDecoderNorms(raw.parameters) : new Map(raw.parameters);
+  const parts = untied(trained);
+  // The norms by which latents were selected must be folded while they are still the same.
+  const first = kind.rescaled === true && normalization.changesNorms;
+  const rescaled = kind.rescaled === true && !first;
+  const normed = first ? { ...parts, parameters: foldDecoderNorms(parts.parameters) } : parts;
+  const raw = normalization.fold(normed, { applyBDecToInput, rescaled });
+  const tensors = rescaled ? foldDecoderNorms(raw.parameters) : new Map(raw.parameters);
   if (kind.spreadThreshold) {
     const values = new Float32Array(config.d_sae).fill(raw.threshold ?? 0);
     tensors.set("threshold", tensor("float32", [config.d_sae], values));
   }
-  return { tensors, cfg: cfgOf(kind, config, normalization.remaining) };
+  const options = first ? { ...kind.options, rescale_acts_by_decoder_norm: false } : kind.options;
+  return {
+    tensors,
+    cfg: cfgOf({ ...kind, options: options ?? {} }, config, normalization.remaining),
+  };
 }
 
 /** W_enc of its own where it was the transposed W_dec. */

@@ -1,4 +1,5 @@
 /** What is done to activations before the SAE sees them, and what becomes of it in the finished SAE. */
+import { unreachable } from "../base/errors.ts";
 import type { Device, Session } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { CommonConfig } from "./common-config.ts";
@@ -78,6 +79,8 @@ export function openNormalization(
       return new Scale(rule, config);
     case "covariance_whitening":
       return new WhiteningNormalization(rule, d_in, device);
+    default:
+      return unreachable(rule);
   }
 }
 

@@ -4,9 +4,6 @@ import { importDictionaryLearning } from "./import-dictionary-learning.ts";
 import { importSaeLens } from "./import-sae-lens.ts";
 import type { TrainConfig } from "./config.ts";
 
-export { importDictionaryLearning } from "./import-dictionary-learning.ts";
-export { importSaeLens } from "./import-sae-lens.ts";
-
 /**
  * Finds out whose config it is: SAELens's has `sae_cfg` and `trainer_cfg`, dictionary_learning's a `trainer_class`, also
  * under `trainer` (its config.json). A record of a run may hold either under `hyper`.

@@ -3,6 +3,7 @@
  * arXiv:2407.14435 (step); Anthropic, January 2025 (tanh); Gemma Scope 2 (quadratic), as SAELens@6.54 jumprelu_sae.py has
  * them; and dictionary_learning@0.1.0 trainers/jumprelu.py (target_ratio).
  */
+import { unreachable } from "../../base/errors.ts";
 import * as v from "valibot";
 import { gradients } from "../../graph/gradients.ts";
 import type { Value } from "../../graph/graph.ts";
@@ -168,6 +169,8 @@ function sparsityLoss(
       const excess = sub(div(reduceMean(l0, [0]), options.targetL0), 1);
       return mul(excess, excess);
     }
+    default:
+      return unreachable(options);
   }
 }
 

@@ -28,6 +28,7 @@ const parts = [
   vitest("language server", 600, [serverTests, "--maxWorkers=1"]),
   { ...vitest("WebGPU", 300, [webgpuTest]), env: softwareVulkan() },
   script("browser", 600, "test/e2e/run.mjs"),
+  script("training in the browser", 600, "test/e2e/train.mjs"),
   script("extension host", 420, "test/e2e/exthost.mjs"),
 ];
 

@@ -6,6 +6,7 @@ import type { ShardDType } from "../store/activation-shards.ts";
 import { harvest, type HarvestPlan, type HarvestResult } from "./runs/harvest.ts";
 import { importRun } from "./runs/import-run.ts";
 import { parseFilesConfig } from "./runs/run-config.ts";
+import type { RunPriority } from "./runs/priority.ts";
 import type { StepLine } from "./runs/train-loop.ts";
 import { train } from "./runs/train.ts";
 
@@ -46,6 +47,7 @@ function addTrain(verbs: RunVerbs): void {
     .option("--steps <n>", "steps to run; the schedules stay the config's", count)
     .option("--device <name>", "auto, cpu, cuda, webgpu, dml or coreml", device)
     .option("--threads <n>", "threads of the device", count)
+    .option("--priority <level>", "low, so that hovers stay fast, or normal", priority, "low")
     .option("--allow-differences", "resume although the end will not be bit-identical")
     .action(async (run: string, options) => {
       const show = shower(options.json === true);
@@ -78,6 +80,7 @@ function addHarvest(verbs: RunVerbs): void {
     .option("--max-tokens <n>", "tokens to take at most", count)
     .option("--device <name>", "auto, cpu, cuda, webgpu, dml or coreml", device)
     .option("--threads <n>", "threads of the device", count)
+    .option("--priority <level>", "low, so that hovers stay fast, or normal", priority, "low")
     .option("--dry-run", "only say how much it would write")
     .action(async (options) => {
       const show = shower(options.json === true);
@@ -164,6 +167,10 @@ function count(value: string): number {
 
 function device(value: string): "auto" | DeviceName {
   return oneOf(value, ["auto", "cpu", "cuda", "webgpu", "dml", "coreml"]);
+}
+
+function priority(value: string): RunPriority {
+  return oneOf(value, ["low", "normal"]);
 }
 
 function shardDType(value: string): ShardDType {

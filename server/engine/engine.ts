@@ -146,6 +146,7 @@ export class Engine implements Handlers<ReaderMethods> {
       await lm?.release();
       const sae = this.loaded.saes.get(id);
       this.loaded.saes.delete(id);
+      this.#streams.forgetSae(id);
       await sae?.sae.release();
       return null;
     });

@@ -24,9 +24,9 @@ export async function readPredictions(
   const topIds = new Int32Array(nTokens * k);
   const topProbabilities = new Float32Array(nTokens * k);
   for (const [index, at] of windowsOf(nTokens, nBos, lm.config.n_ctx).entries()) {
-    const stream = state.streams.get(streamName(params.stream, prependBos, index), state.lmId, lm);
-    stream.setIds(windowIds(tokens.ids, nBos, at));
-    const found = await stream.predictions(k, signal);
+    const kept = state.streams.get(streamName(params.stream, prependBos, index), state.lmId, lm);
+    kept.setIds(windowIds(tokens.ids, nBos, at));
+    const found = await kept.stream.predictions(k, signal);
     const skip = index === 0 ? 0 : at.readFrom - at.from + nBos;
     nextTokenLoss.set(found.nextTokenLoss.subarray(skip), at.readFrom);
     topIds.set(found.topIds.subarray(skip * k), at.readFrom * k);

@@ -6,12 +6,12 @@ import type { LanguageModel } from "../lm/language-model.ts";
 import { type HookPoint, printHookPoint } from "../lm/hook-points.ts";
 import type { AnalyseParams, ContextReading, SaeReading } from "../protocol/reader.ts";
 import { type ContextTokens, tokenFlags } from "../protocol/context.ts";
-import type { SparseActs } from "../sae/sae.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { tokenizeContext } from "../text/context-tokens.ts";
 import { metaReadsNoText, mixedBosPolicies, widthMismatch } from "./errors.ts";
 import type { LoadedSae } from "./loaded.ts";
-import type { StreamCache } from "./streams.ts";
+import { joinRows, type SaeRows, sliceRows } from "./sae-rows.ts";
+import type { KeptStream, StreamCache } from "./streams.ts";
 import { type Window, windowsOf } from "./windows.ts";
 
 /** What a reading needs that outlives it. */
@@ -48,17 +48,22 @@ export async function readContext(
   let reusedTokens = 0;
   for (const [index, at] of windows.entries()) {
     signal?.throwIfAborted();
-    const stream = state.streams.get(streamName(params.stream, prependBos, index), state.lmId, lm);
-    reusedTokens += stream.setIds(windowIds(tokens.ids, nBos, at));
-    const kept = await stream.read(hooksOf(state), signal);
+    const name = streamName(params.stream, prependBos, index);
+    const kept = state.streams.get(name, state.lmId, lm);
+    reusedTokens += kept.setIds(windowIds(tokens.ids, nBos, at));
+    const activations = await kept.stream.read(hooksOf(state), signal);
     const skip = index === 0 ? 0 : at.readFrom - at.from + nBos;
     for (let token = at.readFrom; token < at.to; token++) {
       window[token] = index;
       position[token] = skip + token - at.readFrom;
     }
     for (const sae of saes) {
-      const reading = await readSae(sae, kept, skip, signal);
-      readings.get(sae.id)?.append(reading, index === 0 ? 1 : 0);
+      const rows = await readRows(sae, kept, activations, signal);
+      const target = activations.get(printHookPoint(sae.hookOut ?? sae.hook));
+      readings.get(sae.id)?.append(rows, rowsFrom(target, 0), {
+        from: skip,
+        leaveOut: index === 0 ? 1 : 0,
+      });
     }
   }
   state.streams.trim();
@@ -107,50 +112,31 @@ function hooksOf({ saes }: ReadingState): HookPoint[] {
   return [...hooks.values()];
 }
 
-/** Active latents, error and input norm at one hook point for rows [skip, …) of what a stream read. */
-async function readSae(
+/**
+ * What an SAE reads of all rows of a stream. Rows of the unchanged prefix are those that were read before; an SAE
+ * that attends over positions is given the whole sequence.
+ */
+async function readRows(
   { id, hook, hookOut, sae, info }: LoadedSae,
-  kept: ReadonlyMap<string, Tensor>,
-  skip: number,
+  kept: KeptStream,
+  activations: ReadonlyMap<string, Tensor>,
   signal?: AbortSignal,
-): Promise<RowsReading> {
-  // An SAE that attends over positions must see the whole sequence; the others only what is read.
-  const whole = sae.config.wholeSequences === true;
-  const input = rowsFrom(kept.get(printHookPoint(hook)), whole ? 0 : skip);
-  const width = input.dims[1] ?? 0;
+): Promise<SaeRows> {
+  const before = sae.config.wholeSequences === true ? undefined : kept.rows.get(id);
+  const nBefore = before?.squaredError.length ?? 0;
+  const x = rowsFrom(activations.get(printHookPoint(hook)), nBefore);
+  const [nRows = 0, width = 0] = x.dims;
   const { d_in } = sae.config;
   if (width !== d_in)
     throw widthMismatch({ id, d_in, hook: info.hook }, { id: "this model", width });
-  const acts = await sae.encode(input, signal);
-  const x_hat = await sae.decode(acts, input, signal);
-  const drop = whole ? skip : 0;
-  const x = rowsFrom(input, drop);
-  const target = hookOut ? rowsFrom(kept.get(printHookPoint(hookOut)), skip) : x;
-  return {
-    acts: lastRows(acts, drop),
-    squaredError: squaredErrors(target, rowsFrom(x_hat, drop)),
-    inputNorm: norms(x),
-    target,
-  };
-}
-
-/** Sparse rows without the first `drop`. */
-function lastRows(acts: SparseActs, drop: number): SparseActs {
-  const from = acts.offsets[drop] ?? 0;
-  return {
-    offsets: acts.offsets.subarray(drop).map((offset) => offset - from),
-    latents: acts.latents.subarray(from),
-    acts: acts.acts.subarray(from),
-  };
-}
-
-/** What one SAE says about consecutive rows. */
-interface RowsReading {
-  readonly acts: SparseActs;
-  readonly squaredError: Float32Array;
-  readonly inputNorm: Float32Array;
-  /** What x_hat is compared with, `[tokens, d_out]`. */
-  readonly target: Tensor<"float32">;
+  if (before && nRows === 0) return before;
+  const acts = await sae.encode(x, signal);
+  const x_hat = await sae.decode(acts, x, signal);
+  const target = hookOut ? rowsFrom(activations.get(printHookPoint(hookOut)), nBefore) : x;
+  const read = { acts, squaredError: squaredErrors(target, x_hat), inputNorm: norms(x) };
+  const rows = before ? joinRows(before, read) : read;
+  kept.rows.set(id, rows);
+  return rows;
 }
 
 /** `[tokens, …] -> [tokens − skip, d]`: the rows after `skip` with trailing dimensions flattened, without a copy. */
@@ -205,10 +191,18 @@ class ReadingBuilder {
     this.#inputNorm = new Float32Array(nTokens);
   }
 
-  /** Adds the reading of a window; its first `leaveOut` rows do not count for the variance. */
-  append(part: RowsReading, leaveOut: number): void {
+  /**
+   * Adds rows [from, …) of a window; `target [rows, d_out]` is what x_hat was compared with, whose first `leaveOut`
+   * rows do not count for the variance.
+   */
+  append(
+    rows: SaeRows,
+    target: Tensor<"float32">,
+    { from, leaveOut }: { from: number; leaveOut: number },
+  ): void {
+    const part = from === 0 ? rows : sliceRows(rows, from, rows.squaredError.length);
     const { offsets, latents, acts } = part.acts;
-    this.#moments.add(part.target, leaveOut);
+    this.#moments.add(target, Math.max(from, leaveOut));
     this.#squaredError.set(part.squaredError, this.#token);
     this.#inputNorm.set(part.inputNorm, this.#token);
     for (let row = 1; row < offsets.length; row++)

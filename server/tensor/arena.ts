@@ -112,8 +112,8 @@ function wasmKernels(memory: WasmMemory): Kernels {
     (y, { begin, end, columns, values }, x, width) =>
       run(at(y), at(begin), at(end), begin.length, at(columns), at(values), at(x), width);
   return {
-    addSparseTimesDense: sparse(wasm.sparseTimesDense),
-    denseTimesDenseAt: sparse(wasm.denseTimesDenseAt),
+    addSparseTimesDense: sparse((...args) => wasm.sparseTimesDense(...args)),
+    denseTimesDenseAt: sparse((...args) => wasm.denseTimesDenseAt(...args)),
     dot: (a, aAt, b, bAt, n) => wasm.dot(at(a) + 4 * aAt, at(b) + 4 * bAt, n),
     adam: ({ value, grad, mean, square }, factors) =>
       wasm.adam(

@@ -20,7 +20,7 @@ import {
 /** What the module exports; addresses are bytes from the start of the memory. */
 export interface WasmExports {
   /** `y[r] += Σ_e values[e] · x[columns[e]]` for `r` in `[0, rows)`, `e` in `[begin[r], end[r])`. */
-  readonly sparseTimesDense: (
+  sparseTimesDense(
     y: number,
     begin: number,
     end: number,
@@ -29,9 +29,9 @@ export interface WasmExports {
     values: number,
     x: number,
     width: number,
-  ) => void;
+  ): void;
   /** `values[e] = y[r] · x[columns[e]]`, as above. */
-  readonly denseTimesDenseAt: (
+  denseTimesDenseAt(
     y: number,
     begin: number,
     end: number,
@@ -40,11 +40,11 @@ export interface WasmExports {
     values: number,
     x: number,
     width: number,
-  ) => void;
+  ): void;
   /** Σ a[i]·b[i] */
-  readonly dot: (a: number, b: number, n: number) => number;
+  dot(a: number, b: number, n: number): number;
   /** One step of Adam on n numbers. */
-  readonly adam: (
+  adam(
     p: number,
     g: number,
     m: number,
@@ -57,7 +57,7 @@ export interface WasmExports {
     step: number,
     rootCorrection: number,
     eps: number,
-  ) => void;
+  ): void;
 }
 
 /** Numbers of a vector, and vectors that a loop keeps in registers at a time. */

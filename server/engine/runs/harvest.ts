@@ -1,5 +1,5 @@
 /** `harvest`: activations at hook points of a corpus, written to shards; one that was stopped goes on where it was. */
-import { availableParallelism, constants, setPriority, totalmem } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { isCancelled, UserError } from "../../base/errors.ts";
 import { freeBytes } from "../../files/folders.ts";
@@ -14,6 +14,7 @@ import { RunFolder } from "../../training/run-folder.ts";
 import { modelPath } from "../names.ts";
 import { type DecidedFiles, decide, hookOf, tokensName, windowsOf } from "./data-files.ts";
 import { LmSource } from "./lm-source.ts";
+import { lowerPriority, type RunPriority } from "./priority.ts";
 import type { DataReport } from "./open-data.ts";
 import type { FilesConfig } from "./run-config.ts";
 
@@ -27,6 +28,7 @@ export interface HarvestRequest {
   readonly shardBytes: number;
   readonly device?: "auto" | DeviceName | undefined;
   readonly threads?: number | undefined;
+  readonly priority: RunPriority;
   /** Only says how much there would be. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal;
@@ -62,7 +64,7 @@ const reportMs = 250;
 
 /** Writes all shards, or those that are missing. */
 export async function harvest(request: HarvestRequest): Promise<HarvestResult | HarvestPlan> {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  lowerPriority(request.priority);
   const folder = new RunFolder(request.output);
   folder.claim();
   try {

@@ -56,7 +56,7 @@ const decoderRows = v.strictObject({
   epochs,
 });
 
-export const dataSchema = v.variant("kind", [files, shards, batches, decoderRows]);
+const dataSchema = v.variant("kind", [files, shards, batches, decoderRows]);
 
 const initSchema = v.variant("kind", [
   /** A safetensors file, by our names, SAELens's or dictionary_learning's. */
@@ -83,7 +83,8 @@ const saeSchema = v.strictObject({
   swept: v.optional(v.record(v.string(), v.unknown())),
 });
 
-const runSchema = v.strictObject({
+/** What a run file may say. */
+export const runSchema = v.strictObject({
   $schema: v.optional(v.string()),
   kind: v.optional(v.literal("train"), "train"),
   name: v.optional(text()),

@@ -128,11 +128,11 @@ export class TrainLoop {
       const result = await this.#stepOf(sae, batch);
       if (result) results.push([sae, result]);
     }
-    for (const [sae, result] of results) this.#report(sae, result);
-    this.#step++;
     const ms = performance.now() - started;
     const before = this.#msPerStep ?? ms;
     this.#msPerStep = before + speedShare * (ms - before);
+    for (const [sae, result] of results) this.#report(sae, result);
+    this.#step++;
     const { rowsPerSecond, etaSeconds } = this.#speed();
     folder.beat({
       phase: "training",

@@ -3,7 +3,6 @@
  * the editor, a shell and a cluster's scheduler start the same program. Start reading here, then `run-plan.ts` (which run is
  * meant), `run-session.ts` (what it opens), `train-loop.ts` (its steps).
  */
-import { constants, setPriority } from "node:os";
 import { isCancelled, UserError } from "../../base/errors.ts";
 import { isDiskFull } from "../../files/write-pieces.ts";
 import type { DeviceName } from "../../protocol/reader.ts";
@@ -11,6 +10,7 @@ import type { RunEnding, RunFolder } from "../../training/run-folder.ts";
 import { CheckpointPace } from "./checkpoint-pace.ts";
 import type { DataReport } from "./open-data.ts";
 import { resultOf, type RunResult, writeOutputs } from "./run-outputs.ts";
+import { lowerPriority, type RunPriority } from "./priority.ts";
 import { planRun, type RunPlan } from "./run-plan.ts";
 import { openSession, type RunSession } from "./run-session.ts";
 import { type StepLine, TrainLoop } from "./train-loop.ts";
@@ -31,6 +31,7 @@ export interface TrainRequest {
   readonly threads?: number | undefined;
   /** Resume although the end will not be bit-identical. */
   readonly allowDifferences: boolean;
+  readonly priority: RunPriority;
   /** Version of this program. */
   readonly program: string;
   readonly signal: AbortSignal;
@@ -44,8 +45,7 @@ const stopPollMs = 250;
 
 /** Runs until the end, the stop or a failure; the folder's result.json says which. Failures are thrown as well. */
 export async function train(request: TrainRequest): Promise<RunResult> {
-  // Before any session is opened: its threads inherit it.
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  lowerPriority(request.priority);
   const plan = planRun(request);
   const before = plan.folder.readEnding() as RunResult | undefined;
   const done = before?.state === "finished" && before.step >= (plan.config.steps ?? 0);

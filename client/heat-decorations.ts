@@ -5,8 +5,9 @@
  */
 import * as vscode from "vscode";
 import { isCancelled } from "../server/base/errors.ts";
-import { type HeatSpan, heatStep, heatSteps } from "../server/protocol/page.ts";
+import { type HeatSpan, heatSteps } from "../server/protocol/page.ts";
 import { isText } from "./documents.ts";
+import { spansByStep } from "./heat-spans.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** Which heat is shown. */
@@ -124,16 +125,15 @@ export class HeatDecorations implements vscode.Disposable {
     const painted = this.#byUri.get(editor.document.uri.toString());
     // Ranges of an older version were moved along by the editor; painting them anew would undo that.
     if (painted && painted.version !== editor.document.version) return;
-    const ranges = this.#types.map((): vscode.Range[] => []);
-    for (const span of painted?.spans ?? []) {
-      const { startLine, startCharacter, endLine, endCharacter } = span;
-      const range = new vscode.Range(startLine, startCharacter, endLine, endCharacter);
-      ranges[heatStep(span.heat) - 1]?.push(range);
-    }
+    const steps = spansByStep(painted?.spans ?? []);
     for (const [step, type] of this.#types.entries()) {
-      editor.setDecorations(type, ranges[step] ?? []);
+      editor.setDecorations(type, (steps[step] ?? []).map(rangeOf));
     }
   }
+}
+
+function rangeOf({ startLine, startCharacter, endLine, endCharacter }: HeatSpan): vscode.Range {
+  return new vscode.Range(startLine, startCharacter, endLine, endCharacter);
 }
 
 /** The lines that any visible editor shows of a document, with a margin. */

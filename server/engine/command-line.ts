@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { availableParallelism, totalmem } from "node:os";
 import { isCancelled, UserError } from "../base/errors.ts";
 import { readText } from "../files/disk.ts";
+import type { Precision } from "../lm/precision.ts";
 import type { DeviceName, ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
@@ -117,6 +118,11 @@ function commandLine(around: CommandSurroundings, signal: AbortSignal): Command 
       "hook points by their TransformerLens names, separated by commas",
     )
     .requiredOption("--output <file>", "safetensors file to write")
+    .option(
+      "--precision <dtype>",
+      "float64 (CPU: float32 rounding can move a token by 2e-4 of its RMS) or float32",
+      precision,
+    )
     .action((options) =>
       withEngine(options, async (engine) => {
         const hooks = options.hooks
@@ -127,6 +133,7 @@ function commandLine(around: CommandSurroundings, signal: AbortSignal): Command 
           ...options,
           hooks,
           sequence: sequenceOf(options),
+          precision: options.precision ?? (engine.info().device === "cpu" ? "float64" : "float32"),
           signal,
         });
         print(options.json ? JSON.stringify(result) : `${result.output}: ${result.tokens} tokens`);
@@ -251,6 +258,12 @@ function device(value: string): "auto" | DeviceName {
   if (!names.includes(value))
     throw new InvalidArgumentError(`expected one of ${names.join(", ")}.`);
   return value as "auto" | DeviceName;
+}
+
+function precision(value: string): Precision {
+  if (value !== "float32" && value !== "float64")
+    throw new InvalidArgumentError("expected float32 or float64.");
+  return value;
 }
 
 function fact(value: string, all: Facts): Facts {

@@ -7,6 +7,7 @@ import { generate } from "../lm/generate.ts";
 import { parseHookPoint } from "../lm/hook-points.ts";
 import { loadLm } from "../lm/load.ts";
 import { logitLens } from "../lm/logit-lens.ts";
+import type { Precision } from "../lm/precision.ts";
 import type { Handlers } from "../protocol/rpc.ts";
 import type {
   AnalyseParams,
@@ -78,11 +79,12 @@ export class Engine implements Handlers<ReaderMethods> {
     };
   }
 
-  async loadLm({ path }: { path: string }): Promise<LmInfo> {
+  /** `precision`: float64 rounds no activation on the way, on the CPU and with twice the memory. */
+  async loadLm({ path, precision }: { path: string; precision?: Precision }): Promise<LmInfo> {
     return this.#lock.run(async () => {
       const folder = modelPath(path);
       const known = [...this.loaded.lms.values()].find((it) => it.path === folder);
-      const lm = known ?? (await loadLm(folder, this.#device));
+      const lm = known ?? (await loadLm(folder, this.#device, precision ? { precision } : {}));
       const other = this.loaded.lms.get(lm.id);
       if (other && other !== lm) {
         this.#streams.drop({ lm: lm.id });

@@ -4,6 +4,7 @@ import { readSafetensors, writeSafetensors } from "../../encoding/safetensors.ts
 import { readBytes, writeFileAtomic } from "../../files/disk.ts";
 import { type HookPoint, printHookPoint } from "../../lm/hook-points.ts";
 import type { LanguageModel } from "../../lm/language-model.ts";
+import type { Precision } from "../../lm/precision.ts";
 import { Stream } from "../../lm/stream.ts";
 import { toFloat32 } from "../../tensor/half.ts";
 import { sizeOf, type Tensor, tensor } from "../../tensor/tensor.ts";
@@ -23,10 +24,11 @@ export async function writeActivations(
     readonly sequence: Sequence;
     readonly hooks: readonly string[];
     readonly output: string;
+    readonly precision: Precision;
     readonly signal: AbortSignal;
   },
 ): Promise<{ output: string; tokens: number; tensors: Record<string, readonly number[]> }> {
-  const { id } = await engine.loadLm({ path: options.lm });
+  const { id } = await engine.loadLm({ path: options.lm, precision: options.precision });
   const lm = engine.loaded.lm(id);
   const ids = "ids" in options.sequence ? options.sequence.ids : withBos(lm, options.sequence.text);
   if (ids.length === 0)

@@ -10,7 +10,9 @@ const wordLatents = 3;
 export function hoverMarkdown(content: HoverContent, uri: string, links: boolean): string {
   const [first] = content.cards;
   if (!first) return "";
-  const lines = [summary(first, content.contextCount)];
+  const place = { uri, context: first.context, index: first.index };
+  const link = links ? ` · ${commandLink("Open text page", "openTextPage", place)}` : "";
+  const lines = [summary(first, content.contextCount) + link];
   const top = content.cards.length > 1 ? Math.max(3, Math.floor(8 / content.cards.length)) : 99;
   for (const card of content.cards) {
     lines.push("", ...table(card, top, links));
@@ -28,15 +30,6 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
     lines.push("", footer(card));
   }
   for (const note of content.notes) lines.push("", `*${plain(note)}*`);
-  if (links)
-    lines.push(
-      "",
-      commandLink("Open text page", "openTextPage", {
-        uri,
-        context: first.context,
-        index: first.index,
-      }),
-    );
   return lines.join("\n");
 }
 
@@ -56,7 +49,7 @@ function summary(card: TokenCard, contextCount: number): string {
 function table(card: TokenCard, top: number, links: boolean): string[] {
   const shown = card.latents.filter((it) => !it.dense).slice(0, top);
   const dense = card.latents.filter((it) => it.dense);
-  if (card.latents.length === 0) return ["no latent is active here"];
+  if (card.latents.length === 0) return [`no latent is active here · L0 0`];
   const rows = shown.map((it) => latentRow(card, it, links));
   const folded =
     dense.length === 0
@@ -66,7 +59,10 @@ function table(card: TokenCard, top: number, links: boolean): string[] {
             .map((it) => `#${it.latent} ${figure(it.activation)}`)
             .join(", ")}* |`,
         ];
-  return ["| latent | | activation | |", "|---:|:---|---:|:---|", ...rows, ...folded];
+  const error = card.squaredError / Math.max(1e-30, card.inputNorm ** 2);
+  // VS Code shows about eleven lines before one must scroll: the figures of the token head the table.
+  const head = `| latent | | activation | L0 ${card.l0} · error ${figure(error * 100)} % of ‖x‖² |`;
+  return [head, "|---:|:---|---:|:---|", ...rows, ...folded];
 }
 
 function latentRow(card: TokenCard, it: CardLatent, links: boolean): string {
@@ -86,6 +82,5 @@ function meaning({ label, logitEffects, metaLatents }: CardLatent): string {
 }
 
 function footer(card: TokenCard): string {
-  const share = card.squaredError / Math.max(1e-30, card.inputNorm ** 2);
-  return `L0 ${card.l0} · error ${figure(share * 100)} % of ‖x‖² · ${code(card.sae)} · ${code(card.hook)} · ${card.device}`;
+  return `${code(card.sae)} · ${code(card.hook)} · ${card.device}`;
 }

@@ -93,6 +93,11 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   });
 
   connection.onInitialized(async () => {
+    // The reader needs a second to start; the first hover should not wait for it.
+    if (!features.pullSettings)
+      ready()
+        .reader.call("info", {})
+        .catch(() => undefined);
     // Editors other than ours keep their settings until asked.
     if (!features.pullSettings) return;
     const section: unknown = await connection.workspace.getConfiguration("latentWorkbench");

@@ -103,10 +103,7 @@ export class Analyses {
     promise.then(
       (value) => {
         pending.value = value;
-        for (const sae of saes) {
-          const reading = value.saes[sae.id];
-          if (reading) this.#options.models.noteActivations(sae, reading.latents, reading.acts);
-        }
+        for (const sae of saes) this.#options.models.noteActivations(sae, value);
       },
       () => {
         if (state.readings.get(key) === pending) state.readings.delete(key);
@@ -157,7 +154,9 @@ export class Analyses {
     } catch (error) {
       if (isCancelled(error)) return;
       if (!(error instanceof UserError)) this.#options.onBug(error);
-      document.failure = error instanceof Error ? error.message : String(error);
+      const text = error instanceof Error ? error.message : String(error);
+      // A bug's text carries a stack, which is for the log.
+      document.failure = error instanceof UserError ? text : (text.split("\n")[0] ?? text);
     } finally {
       if (this.#running.get(document) === run) {
         this.#running.delete(document);

@@ -69,7 +69,7 @@ function pinned(source: HeatSource): Heat {
     for (let at = row?.offsets[token] ?? 0; at < (row?.offsets[token + 1] ?? 0); at++)
       if (wanted.has(row?.latents[at] as number))
         largest = Math.max(largest, Math.abs(row?.acts[at] as number));
-    max = Math.max(max, largest);
+    if ((reading.position[token] ?? 0) > 0) max = Math.max(max, largest);
     return largest;
   });
   const seen = [...wanted].map(source.maxActivation);

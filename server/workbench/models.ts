@@ -2,7 +2,7 @@
  * The language models and SAEs that documents use: what to load for a document, what the reader has loaded in
  * its present life, and what is known about each SAE (labels, self-check, largest activations).
  */
-import type { LmInfo, SaeInfo, SelfCheck } from "../protocol/reader.ts";
+import type { ContextReading, LmInfo, SaeInfo, SelfCheck } from "../protocol/reader.ts";
 import type { SaeEntry } from "./latents-file.ts";
 import type { ReaderProcess } from "./reader-process.ts";
 
@@ -96,14 +96,19 @@ export class Models {
     return this.#maxActivations.get(sae)?.[latent] ?? 0;
   }
 
-  /** Notes activations of a reading. */
-  noteActivations(sae: SaeInfo, latents: Int32Array, acts: Float32Array): void {
+  /** Notes activations of a reading; position 0 does not count, its activations are of another size. */
+  noteActivations(sae: SaeInfo, reading: ContextReading): void {
+    const row = reading.saes[sae.id];
+    if (!row) return;
     const max = this.#maxActivations.get(sae.id) ?? new Float32Array(sae.d_sae);
     this.#maxActivations.set(sae.id, max);
-    for (let entry = 0; entry < latents.length; entry++) {
-      const latent = latents[entry] as number;
-      const act = Math.abs(acts[entry] as number);
-      if (act > (max[latent] as number)) max[latent] = act;
+    for (let token = 0; token < reading.position.length; token++) {
+      if (reading.position[token] === 0) continue;
+      for (let at = row.offsets[token] ?? 0; at < (row.offsets[token + 1] ?? 0); at++) {
+        const latent = row.latents[at] as number;
+        const act = Math.abs(row.acts[at] as number);
+        if (act > (max[latent] as number)) max[latent] = act;
+      }
     }
   }
 

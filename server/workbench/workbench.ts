@@ -341,7 +341,11 @@ export class Workbench {
 
   #readerExited(exit: ReaderExit): void {
     this.#readerInfo = undefined;
-    for (const document of this.documents.values()) document.forgetReadings();
+    for (const document of this.documents.values()) {
+      document.forgetReadings();
+      // After a crash everything is read again; a reader that keeps dying is not started for ever.
+      if (!exit.expected && this.isOn(document)) this.analyses.schedule(document, 1000);
+    }
     this.options.onReaderExit(exit);
   }
 }

@@ -27,7 +27,7 @@ function asUserError(issue: Issue, where: string): Error {
     return unknownOption(where, key, path.length === 1 ? optionsOf(path[0]?.input) : []);
   }
   const found = path.length === 0 ? issue.input : path.at(-1)?.value;
-  return badTrainConfig({ where, key, found, expected: expectation(issue) });
+  return badTrainConfig({ where, key: key || "the config", found, expected: expectation(issue) });
 }
 
 /** Names of the options that an architecture has. */
@@ -39,11 +39,12 @@ function optionsOf(config: unknown): string[] {
   return Object.keys(schema?.entries ?? {});
 }
 
-/** Our own words where there are some, else the schema's. */
+/** Our own words where there are some, else the schema's list of alternatives: `("a" | "b")`. */
 function expectation({ message, expected }: Issue): string {
-  return message.startsWith("Invalid ")
-    ? (expected ?? "another value").replaceAll("|", "or")
-    : message;
+  if (!message.startsWith("Invalid ")) return message;
+  if (expected === "Object") return "an object";
+  const alternatives = /^\((.*)\)$/.exec(expected ?? "")?.[1]?.split(" | ");
+  return alternatives ? `one of ${alternatives.join(", ")}` : (expected ?? "another value");
 }
 
 /** Options that contradict each other whatever the architecture. */

@@ -2,7 +2,7 @@
  * The point with the smallest sum of distances to all rows, by Weiszfeld's iteration from their mean. `[n, d] -> [d]`
  *
  * dictionary_learning@0.1.0 trainers/top_k.py `geometric_median`: at most 100 iterations, done when the point moves less
- * than 1e-5. A row at the point itself, of infinite weight there, is left out here.
+ * than 1e-5. Where the point falls on a row, whose weight is then infinite, it stays.
  */
 export function geometricMedian(
   rows: Float32Array,
@@ -16,11 +16,10 @@ export function geometricMedian(
     let total = 0;
     for (let row = 0; row < n; row++) {
       const weight = 1 / distance(rows, row * d, point);
-      if (!Number.isFinite(weight)) continue;
+      if (!Number.isFinite(weight)) return Float32Array.from(point);
       total += weight;
       for (let i = 0; i < d; i++) next[i]! += weight * rows[row * d + i]!;
     }
-    if (total === 0) break;
     let moved = 0;
     for (let i = 0; i < d; i++) {
       next[i]! /= total;

@@ -69,13 +69,15 @@ function l1(sae: ForeignOptions) {
 function topkFamily(sae: ForeignOptions, perLevel = false) {
   // Sparse tensors hold the same numbers.
   sae.ignore("use_sparse_activations");
-  const coefficient = sae.number("aux_loss_coefficient", 1);
   return {
     rescaleActsByDecoderNorm: sae.boolean("rescale_acts_by_decoder_norm", true),
-    aux:
-      coefficient === 0
-        ? null
-        : { coefficient, acts: "preActs", scaleByDead: true, perVariance: false, perLevel },
+    aux: {
+      coefficient: sae.number("aux_loss_coefficient", 1),
+      acts: "preActs",
+      scaleByDead: true,
+      perVariance: false,
+      perLevel,
+    },
   };
 }
 

@@ -42,8 +42,9 @@ export async function openSparseForm(
   const { config, parameters, device } = parts;
   const { signed, rescaled } = recipe;
   const aux =
-    recipe.aux &&
-    (await AuxiliaryLoss.open(recipe.aux, { signed, rescaled }, { ...parts, d_in: config.d_in }));
+    recipe.aux && recipe.aux.coefficient > 0
+      ? await AuxiliaryLoss.open(recipe.aux, { signed, rescaled }, { ...parts, d_in: config.d_in })
+      : undefined;
   const skip = config.skip ? await SkipPath.open(config, parameters, device) : undefined;
   return new SparseForm(parts, recipe, { aux, skip });
 }
@@ -60,14 +61,14 @@ interface Work {
 class SparseForm implements TrainingForm {
   readonly #parts: FormParts;
   readonly #recipe: SparseRecipe;
-  readonly #aux: AuxiliaryLoss | null;
+  readonly #aux: AuxiliaryLoss | undefined;
   readonly #skip: SkipPath | undefined;
   #work: Work | undefined;
 
   constructor(
     parts: FormParts,
     recipe: SparseRecipe,
-    sessions: { aux: AuxiliaryLoss | null; skip: SkipPath | undefined },
+    sessions: { aux: AuxiliaryLoss | undefined; skip: SkipPath | undefined },
   ) {
     this.#parts = parts;
     this.#recipe = recipe;
@@ -210,7 +211,7 @@ class SparseForm implements TrainingForm {
       ...Object.fromEntries(
         losses.slice(0, -1).map((loss, at) => [`inner_mse_loss_${levels[at]!.end}`, loss]),
       ),
-      ...(this.#aux ? { auxiliary_reconstruction_loss: aux?.loss ?? 0 } : {}),
+      ...(this.#recipe.aux ? { auxiliary_reconstruction_loss: aux?.loss ?? 0 } : {}),
     };
   }
 }

@@ -9,6 +9,8 @@ import { importParameters } from "../../server/training/import-parameters.ts";
 import { repoRoot } from "../parts.ts";
 
 const folder = join(repoRoot, "test/golden/training");
+/** Options that those have not; test/python/training_goldens.py. */
+const moreFolder = join(repoRoot, "test/golden/training-more");
 
 /** What the golden's log says of a step. */
 export interface GoldenStep {
@@ -51,11 +53,18 @@ const leftOut: Readonly<Record<string, object>> = {
   "dictionary-learning/p_anneal_Lp": { anneal_end: 9 },
 };
 
+function namesIn(path: string): string[] {
+  return readdirSync(path)
+    .filter((file) => file.endsWith(".safetensors") && file !== "batches.safetensors")
+    .map((file) => file.replace(".safetensors", "").replace("__", "/"))
+    .sort();
+}
+
+/** Names of the shared runs. */
+export const sharedNames: readonly string[] = namesIn(folder);
+
 /** Names of all runs. */
-export const goldenNames: readonly string[] = readdirSync(folder)
-  .filter((file) => file.endsWith(".json") && file !== "index.json")
-  .map((file) => file.replace(".json", "").replace("__", "/"))
-  .sort();
+export const goldenNames: readonly string[] = [...sharedNames, ...namesIn(moreFolder)];
 
 /** Ten batches of 64 rows. */
 export function goldenBatches(): Tensor<"float32">[] {
@@ -76,7 +85,7 @@ export function goldenHyper(name: string): Record<string, unknown> {
 /** Reads a run. */
 export function goldenRun(name: string): GoldenRun {
   const { log } = readJson(name) as { log: GoldenStep[] };
-  const file = readSafetensors(readFileSync(join(folder, `${fileName(name)}.safetensors`)));
+  const file = readSafetensors(readFileSync(`${pathOf(name)}.safetensors`));
   const tensors = (prefix: string) =>
     new Map(
       [...file]
@@ -96,9 +105,20 @@ export function goldenRun(name: string): GoldenRun {
 }
 
 function readJson(name: string): unknown {
-  return JSON.parse(readFileSync(join(folder, `${fileName(name)}.json`), "utf8"));
+  return JSON.parse(readFileSync(`${pathOf(name)}.json`, "utf8"));
 }
 
-function fileName(name: string): string {
-  return name.replace("/", "__");
+function pathOf(name: string): string {
+  const file = name.replace("/", "__");
+  return join(sharedNames.includes(name) ? folder : moreFolder, file);
+}
+
+/** Learning rates of torch's schedulers, step by step. */
+export function goldenSchedules(): {
+  readonly lr: number;
+  readonly steps: number;
+  readonly lrSchedule: object;
+  readonly rates: readonly number[];
+}[] {
+  return JSON.parse(readFileSync(join(moreFolder, "schedules.json"), "utf8"));
 }

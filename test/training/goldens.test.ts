@@ -1,4 +1,4 @@
-/** Ten steps of 22 trainers of SAELens and dictionary_learning, replayed: losses, schedules, thresholds, weights. */
+/** Ten steps of many trainers of SAELens and dictionary_learning, replayed: losses, schedules, thresholds, weights. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Device, openDevice } from "../../server/runtime/device.ts";
 import { openTrainer, type StepResult } from "../../server/training/trainer.ts";
@@ -8,6 +8,7 @@ import {
   type GoldenRun,
   goldenRun,
   type GoldenStep,
+  sharedNames,
 } from "./golden-runs.ts";
 import { type Agreement, agreements, firstGradient } from "./weights-agreement.ts";
 
@@ -24,7 +25,10 @@ afterAll(() => device.close());
  */
 const noise = 2e-7;
 
-test("all golden runs are there", () => expect(goldenNames).toHaveLength(22));
+test("all golden runs are there", () => {
+  expect(sharedNames).toHaveLength(22);
+  expect(goldenNames).toHaveLength(34);
+});
 
 describe.each(goldenNames)("%s", (name) => {
   test("ten steps", async () => {

@@ -66,13 +66,11 @@ describe("a config", () => {
   );
 
   test("an option that nobody knows", () => {
-    const run = () => parseTrainConfig({ ...topk, learning_rate: 1 }, "run.jsonc");
-    expect(run).toThrow(
+    expect(() => parseTrainConfig({ ...topk, learning_rate: 1 }, "run.jsonc")).toThrow(
       'run.jsonc: there is no option "learning_rate"; known are architecture, d_in,',
     );
-    const inner = () => parseTrainConfig({ ...topk, adam: { beta3: 1 } }, "run.jsonc");
     checkError(
-      inner,
+      () => parseTrainConfig({ ...topk, adam: { beta3: 1 } }, "run.jsonc"),
       "unknown-train-option",
       'run.jsonc: there is no option "adam.beta3": remove it or correct its name',
     );
@@ -121,6 +119,11 @@ describe("a config", () => {
   );
 });
 
+const read = (name: string, without: readonly string[]) => () => {
+  const entries = Object.entries(goldenHyper(name)).filter(([key]) => !without.includes(key));
+  return importTrainConfig(Object.fromEntries(entries), "config.json");
+};
+
 describe("configs of other libraries", () => {
   test.each(goldenNames)("%s is read, and every option of it is known", (name) => {
     const hyper = goldenHyper(name);
@@ -138,10 +141,6 @@ describe("configs of other libraries", () => {
   });
 
   test("what the library leaves out of its own configs is asked for", () => {
-    const read = (name: string, without: readonly string[]) => () => {
-      const entries = Object.entries(goldenHyper(name)).filter(([key]) => !without.includes(key));
-      return importTrainConfig(Object.fromEntries(entries), "config.json");
-    };
     const dl = "dictionary-learning";
     checkError(
       read(`${dl}/gated`, ["steps"]),

@@ -20,15 +20,12 @@ describe("torch's schedulers as SAELens chains them", () => {
   });
 });
 
-describe("dictionary_learning's schedule", () => {
-  const rates = (schedule: object, steps = 10) => {
-    const it = config({ lr: 1, steps, lrSchedule: { kind: "trapezoid", ...schedule } });
-    return Array.from(
-      { length: steps },
-      (_, step) => Math.round(learningRate(it, step) * 1e6) / 1e6,
-    );
-  };
+const rates = (schedule: object, steps = 10) => {
+  const it = config({ lr: 1, steps, lrSchedule: { kind: "trapezoid", ...schedule } });
+  return Array.from({ length: steps }, (_, step) => Math.round(learningRate(it, step) * 1e6) / 1e6);
+};
 
+describe("dictionary_learning's schedule", () => {
   test("0 at the first step, lr after the warm-up, linearly to 0 at the end", () =>
     expect(rates({ warmUpSteps: 4, decayStart: 6 })).toEqual([
       0, 0.25, 0.5, 0.75, 1, 1, 1, 0.75, 0.5, 0.25,

@@ -113,7 +113,7 @@ describe("the largest of many", () => {
       );
       const wanted = 1 + Math.floor(random() * (n + 5));
       const { count, least, ties } = largestOf(values, wanted);
-      const sorted = values.toSorted().reverse();
+      const sorted = values.toSorted().toReversed();
       expect(count).toBe(Math.min(wanted, n));
       expect(least).toBe(sorted[count - 1]);
       expect(ties).toBe(sorted.slice(0, count).filter((it) => it === least).length);
@@ -124,10 +124,13 @@ describe("the largest of many", () => {
     expect(largestOf(new Float32Array(), 5)).toEqual({ count: 0, least: Infinity, ties: 0 }));
 });
 
+const firstOf = (...seeds: number[]) => new SeededRandom(...seeds).uniform();
+
 test("random numbers depend on every seed, and draw in proportion to weights", () => {
-  const first = (...seeds: number[]) => new SeededRandom(...seeds).uniform();
-  expect(new Set([first(0), first(1), first(1, 0), first(1, 1), first(2 ** 40)]).size).toBe(5);
-  expect(first(5, 7)).toBe(first(5, 7));
+  expect(
+    new Set([firstOf(0), firstOf(1), firstOf(1, 0), firstOf(1, 1), firstOf(2 ** 40)]).size,
+  ).toBe(5);
+  expect(firstOf(5, 7)).toBe(firstOf(5, 7));
   const random = new SeededRandom(1);
   const drawn = new Float64Array(4);
   for (let round = 0; round < 20_000; round++)

@@ -80,7 +80,10 @@ async function sayEnd(run: RunInfo): Promise<void> {
     if (chosen === "Show Training Page")
       await vscode.commands.executeCommand("latentWorkbench.openTrainingPage", run);
   } else if (state === "stopped") {
-    const chosen = await vscode.window.showInformationMessage(`${name} ${text}`, "Resume");
+    const chosen = await vscode.window.showInformationMessage(
+      `${name} is stopped ${text}`,
+      "Resume",
+    );
     if (chosen) await vscode.commands.executeCommand("latentWorkbench.resumeRun", run);
   } else {
     const chosen = await vscode.window.showErrorMessage(`${name} failed: ${text}`, "Show Output");

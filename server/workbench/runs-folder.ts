@@ -110,9 +110,9 @@ function textOf(facts: RunFacts, state: RunState, step: number): string {
     case "stopping":
       return `writing a checkpoint at ${progress}`;
     case "finished":
-      return `finished after ${step} steps`;
+      return `${step} steps`;
     case "stopped":
-      return `stopped at ${progress}`;
+      return `at ${progress}`;
     case "failed": {
       const why = result?.reason?.text ?? problem ?? words ?? "its process ended without a word";
       return hasCheckpoint ? `${why} (${progress})` : why;

@@ -121,10 +121,11 @@ async function checkAccessibility(page) {
 }
 
 function failing() {
-  const fail = () => {
-    throw new Error("no server");
-  };
-  return { handlers: { start: () => ({ folder: "" }), runs: fail, runCurves: fail } };
+  return { handlers: { start: () => ({ folder: "" }), runs: noServer, runCurves: noServer } };
+}
+
+function noServer() {
+  throw new Error("no server");
 }
 
 /** A run that goes on with every question, a sweep, and one that failed. */
@@ -158,7 +159,7 @@ function fakeRuns({ name = "topk-a", runs } = {}) {
       folder: "/runs/sweep",
       name: "sweep",
       state: "finished",
-      text: "finished after 1000 steps",
+      text: "1000 steps",
       resumable: false,
       step: 1000,
       steps: 1000,

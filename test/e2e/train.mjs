@@ -87,7 +87,8 @@ await step("the list of runs shows it", async () => {
 
 await step("a reload of the window leaves it running, and brings the page back", async () => {
   const before = stepOf(folder);
-  await page.reload();
+  // Without the file that the first address asks for, which would stand in the place of what was open.
+  await page.goto(server.url());
   frame = await webviewFrame(page, ".chart[data-metric=loss] canvas", 60_000);
   await eventually(
     () => stepOf(folder),
@@ -97,11 +98,7 @@ await step("a reload of the window leaves it running, and brings the page back",
 });
 
 await step("a hover answers meanwhile", async () => {
-  const einstein = join(server.folder, "prompts/einstein.txt");
-  await page.keyboard.press("Control+P");
-  const input = page.locator(".quick-input-widget:visible input.input");
-  await input.fill("einstein.txt");
-  await chooseRow(page, "einstein.txt");
+  await openFile("einstein.txt");
   await waitForText(page, "Einstein");
   const started = performance.now();
   const text = await hover(page, "Einstein", "L0");
@@ -109,7 +106,6 @@ await step("a hover answers meanwhile", async () => {
     `hover while training: ${Math.round(performance.now() - started)} ms, model loaded meanwhile`,
   );
   assert.match(text, /resid2-6144/);
-  assert.ok(existsSync(einstein));
   assert.equal(processOf(folder)?.pid, pid, "the run ended too early to say anything");
 });
 
@@ -167,7 +163,31 @@ await step("a hover shows its latents beside those of the others", async () => {
   await shot("hover");
 });
 
-await step("a run file has lenses, and the run is deleted after asking", async () => {
+await step("a run file is trained from its code lens, beside itself", async () => {
+  const given = {
+    data: { kind: "files", lm: "lm", files: ["corpus.txt"], ctx: 128 },
+    batch: 64,
+    saes: [
+      {
+        hook: "blocks.1.hook_resid_post",
+        train: { architecture: "topk", d_sae: 128, steps: 20, lr: 0.001 },
+      },
+    ],
+    sweep: { k: [2, 4] },
+  };
+  writeFileSync(join(server.folder, "widths.run.jsonc"), JSON.stringify(given, null, 2));
+  await openFile("widths.run.jsonc");
+  await page.locator(".codelens-decoration a", { hasText: "Train" }).first().click();
+  const sweep = join(runs, "widths");
+  await eventually(() => existsSync(join(sweep, "result.json")), Boolean, 60_000);
+  assert.equal(JSON.parse(readFileSync(join(sweep, "result.json"), "utf8")).state, "finished");
+  await frame.locator(".state.finished").waitFor();
+  await frame.locator("h1", { hasText: "widths" }).waitFor();
+  assert.equal(await frame.locator(".lines li").count(), 2);
+  await shot("sweep");
+});
+
+await step("a run is deleted after asking", async () => {
   await runCommand(page, "Latent Workbench: Delete Run…");
   await chooseRow(page, "batchtopk");
   const dialog = page.locator(".monaco-dialog-box", { hasText: "Delete batchtopk" });
@@ -213,6 +233,12 @@ async function runExactly(title) {
       await page.keyboard.press("Escape");
     }
   }
+}
+
+async function openFile(name) {
+  await page.locator(".command-center .command-center-center").click();
+  await page.locator(".quick-input-widget:visible input.input").fill(name);
+  await chooseRow(page, name);
 }
 
 /** Waits for a question by its placeholder or prompt. */

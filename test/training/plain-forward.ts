@@ -1,4 +1,5 @@
 /** What a trained SAE does at inference, in plain double-precision sums: x -> activations and reconstruction. */
+import { unreachable } from "../../server/base/errors.ts";
 import type { Tensor } from "../../server/tensor/tensor.ts";
 import type { TrainConfig } from "../../server/training/config.ts";
 import type { Trainer } from "../../server/training/trainer.ts";
@@ -105,6 +106,8 @@ function normalization(trainer: Trainer, d: number) {
           back: (y) => vectorTimes(y, inverse, d).map((it, i) => it + mean[i]!),
         };
       }
+      default:
+        return unreachable(rule);
     }
   };
 }

@@ -121,7 +121,7 @@ test("a run is found, started with lower priority, and finishes with its SAE", a
   await expect(runs.start(run)).rejects.toThrow(/^a is running already, as process \d+; stop it/);
   expect(() => runs.remove(run)).toThrow(/^a is still running/);
   const info = await until(run, ({ state }) => state === "finished");
-  expect(info).toMatchObject({ text: "finished after 200 steps", resumable: false });
+  expect(info).toMatchObject({ text: "200 steps", resumable: false });
   expect(info.saes).toMatchObject([{ id: "topk", path: join(run, "sae"), last: { loss: -99 } }]);
   await expect(runs.start(run)).rejects.toThrow(/^a is finished/);
   runs.remove(run);

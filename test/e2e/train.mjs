@@ -35,6 +35,18 @@ const shot = (name) => page.screenshot({ path: join(outFolder, `train-${name}.pn
 const runs = join(server.folder, "runs");
 const corpus = join(server.folder, "corpus.txt");
 writeFileSync(corpus, readFileSync(join(repoRoot, "demo/self-check.txt")));
+const given = {
+  data: { kind: "files", lm: "lm", files: ["corpus.txt"], ctx: 128 },
+  batch: 64,
+  saes: [
+    {
+      hook: "blocks.1.hook_resid_post",
+      train: { architecture: "topk", d_sae: 128, steps: 20, lr: 0.001 },
+    },
+  ],
+  sweep: { k: [2, 4] },
+};
+writeFileSync(join(server.folder, "widths.run.jsonc"), JSON.stringify(given, null, 2));
 let frame;
 let folder;
 let pid;
@@ -164,24 +176,13 @@ await step("a hover shows its latents beside those of the others", async () => {
 });
 
 await step("a run file is trained from its code lens, beside itself", async () => {
-  const given = {
-    data: { kind: "files", lm: "lm", files: ["corpus.txt"], ctx: 128 },
-    batch: 64,
-    saes: [
-      {
-        hook: "blocks.1.hook_resid_post",
-        train: { architecture: "topk", d_sae: 128, steps: 20, lr: 0.001 },
-      },
-    ],
-    sweep: { k: [2, 4] },
-  };
-  writeFileSync(join(server.folder, "widths.run.jsonc"), JSON.stringify(given, null, 2));
   await openFile("widths.run.jsonc");
   await page.locator(".codelens-decoration a", { hasText: "Train" }).first().click();
   const sweep = join(runs, "widths");
   await eventually(() => existsSync(join(sweep, "result.json")), Boolean, 60_000);
   assert.equal(JSON.parse(readFileSync(join(sweep, "result.json"), "utf8")).state, "finished");
-  await frame.locator(".state.finished").waitFor();
+  // The file was opened in front of the page, which made way and came back.
+  frame = await webviewFrame(page, ".state.finished");
   await frame.locator("h1", { hasText: "widths" }).waitFor();
   assert.equal(await frame.locator(".lines li").count(), 2);
   await shot("sweep");

@@ -52,6 +52,8 @@ const bundles = {
     entryPoints: {
       "dev/print-latents": "scripts/print-latents.ts",
       "bench/hover-bench": "bench/hover-bench.ts",
+      "bench/train-bench": "bench/train-bench.ts",
+      "bench/train-ours": "bench/train-ours.ts",
     },
   },
 };

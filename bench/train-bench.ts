@@ -1,0 +1,205 @@
+/**
+ * One training step, d_in 576, 9,216 latents, batches of 2,048: ours, SAELens's own trainer, and for BatchTopK also torch
+ * with sparse products, in turns on the same machine, from the same weights over the same activations.
+ * `npm run bench -- train [--json] [--threads N] [--only NAME] [--quick]`.
+ *
+ * Peak memory is that of the whole process: Python's includes its libraries (torch and SAELens take about 540 MB), ours
+ * Node. The first step of each side is not timed.
+ */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { writeSafetensors } from "../server/encoding/safetensors.ts";
+import { openDevice } from "../server/runtime/device.ts";
+import { tensor } from "../server/tensor/tensor.ts";
+import { importTrainConfig } from "../server/training/import-config.ts";
+import { SeededRandom } from "../server/training/random.ts";
+import { openTrainer } from "../server/training/trainer.ts";
+import { JsonLines } from "./json-lines.ts";
+import { findPython, repoRoot } from "./places.ts";
+import { median, printReport, ratioOf, type Row, thisMachine } from "./report.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    threads: { type: "string", default: "2" },
+    only: { type: "string" },
+  },
+});
+const sizes = { d_in: 576, d_sae: 9216 } as const;
+const rows = 2048;
+const nBatches = 4;
+/** Turns of each side, and steps of a turn. */
+const [turns, steps] = flags.quick ? [2, 1] : [4, 3];
+
+/** SAELens's configs; `sparse`: torch with sparse products can do it. */
+const cases: Readonly<
+  Record<string, { sae: Record<string, unknown>; trainer?: object; sparse?: boolean }>
+> = {
+  batchtopk: { sae: { architecture: "batchtopk", k: 32 }, sparse: true },
+  "batchtopk with many dead latents": {
+    sae: { architecture: "batchtopk", k: 32 },
+    trainer: { dead_feature_window: 0 },
+  },
+  topk: { sae: { architecture: "topk", k: 32 } },
+  matryoshka: {
+    sae: {
+      architecture: "matryoshka_batchtopk",
+      k: 32,
+      matryoshka_widths: [576, 1152, 2304, 4608, 9216],
+    },
+  },
+  abstopk: { sae: { architecture: "abstopk", k: 32 } },
+  standard: { sae: { architecture: "standard", l1_coefficient: 5 } },
+  jumprelu: { sae: { architecture: "jumprelu", l0_coefficient: 1, jumprelu_init_threshold: 0.5 } },
+  gated: { sae: { architecture: "gated", l1_coefficient: 5 } },
+};
+
+interface Answer {
+  readonly ms: number[];
+  readonly cpuMs: number[];
+  readonly losses: number[];
+  readonly peakMB: number | null;
+}
+
+/** One side of a case. */
+interface Side {
+  readonly name: string;
+  readonly process: JsonLines<{ steps: number }, Answer>;
+  readonly ms: number[];
+  readonly cpuMs: number[];
+  readonly losses: number[];
+  peakMB: number | null;
+}
+
+const folder = join(repoRoot, ".cache/bench/train");
+mkdirSync(folder, { recursive: true });
+const rowsOfReport: Row[] = [];
+const checks: string[] = [];
+const notRun: string[] = [];
+const versions: Record<string, string> = {};
+const machine = thisMachine(versions);
+const python = findPython();
+if (python === undefined)
+  notRun.push("the Python peers: no LATENT_WORKBENCH_PYTHON and no .cache/venv (.ci/run makes it)");
+writeBatches();
+for (const name of Object.keys(cases))
+  if (flags.only === undefined || flags.only === name) await runCase(name);
+printReport({ bench: "train", machine, rows: rowsOfReport, checks, notRun }, flags.json);
+
+async function runCase(name: string): Promise<void> {
+  console.error(`… ${name}`);
+  const file = await writeCase(name);
+  const ours = join(repoRoot, "dist/bench/train-ours.js");
+  const sides = [await start("ours", process.execPath, [ours, file, flags.threads])];
+  const peer = join(repoRoot, "bench/python/train_peer.py");
+  if (python !== undefined) {
+    sides.push(await start("SAELens", python, [peer, "sae-lens", file, flags.threads]));
+    if (cases[name]!.sparse)
+      sides.push(await start("torch, sparse", python, [peer, "sparse", file, flags.threads]));
+  }
+  // The first step allocates.
+  for (const side of sides) await turn(side, 1, false);
+  for (let round = 0; round < turns; round++)
+    for (const side of sides) await turn(side, steps, true);
+  for (const { process: it } of sides) it.end();
+  report(name, sides);
+}
+
+async function start(name: string, command: string, args: string[]): Promise<Side> {
+  const child = new JsonLines<{ steps: number }, Answer>(command, args);
+  const first = (await child.next()) as unknown as { versions: Record<string, string> };
+  Object.assign(versions, first.versions);
+  return { name, process: child, ms: [], cpuMs: [], losses: [], peakMB: null };
+}
+
+async function turn(side: Side, count: number, timed: boolean): Promise<void> {
+  // Torch's threads spin for a while after their work; a turn starts when they sleep.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const answer = await side.process.ask({ steps: count });
+  side.losses.push(...answer.losses);
+  side.peakMB = answer.peakMB;
+  if (!timed) return;
+  side.ms.push(...answer.ms);
+  side.cpuMs.push(...answer.cpuMs);
+}
+
+function report(name: string, [ours, ...peers]: readonly Side[]): void {
+  const others = peers.length > 0 ? peers : [undefined];
+  for (const peer of others) {
+    for (const [kind, key] of [
+      ["", "ms"],
+      [", CPU time", "cpuMs"],
+    ] as const) {
+      const [oursMs, peerMs] = [median(ours![key]), peer ? median(peer[key]) : null];
+      rowsOfReport.push({
+        what: `${name}${kind}`,
+        oursMs,
+        peer: peer?.name ?? "no peer was run",
+        peerMs,
+        ratio: ratioOf(oursMs, peerMs),
+        oursPeakMB: ours!.peakMB,
+        peerPeakMB: peer?.peakMB ?? null,
+        oursSamples: ours![key],
+        ...(peer ? { peerSamples: peer[key] } : {}),
+      });
+    }
+    if (peer) checks.push(`${name}: ${agreement(ours!.losses, peer.losses)} of ${peer.name}`);
+  }
+}
+
+function agreement(ours: readonly number[], theirs: readonly number[]): string {
+  const worst = ours.reduce(
+    (most, loss, at) => Math.max(most, Math.abs(loss / theirs[at]! - 1)),
+    0,
+  );
+  return `losses of ${ours.length} steps are within ${worst.toExponential(1)}`;
+}
+
+/** Rows of a few active directions each, with a common mean, as residual streams have: norms of about √d_in. */
+function writeBatches(): void {
+  const file = join(folder, "batches.safetensors");
+  if (existsSync(file)) return;
+  const { d_in } = sizes;
+  const random = new SeededRandom(1);
+  const directions = Float32Array.from({ length: 4000 * d_in }, () => random.normal() / 24);
+  const mean = Float32Array.from({ length: d_in }, () => random.normal() / 2);
+  const data = new Float32Array(nBatches * rows * d_in);
+  for (let at = 0; at < data.length; at += d_in) {
+    for (let i = 0; i < d_in; i++) data[at + i] = mean[i]! + 0.2 * random.normal();
+    for (let n = 0; n < 20; n++) {
+      // Some directions are far more frequent than others.
+      const from = Math.floor(4000 * random.uniform() ** 3) * d_in;
+      const size = 2 + 4 * random.uniform();
+      for (let i = 0; i < d_in; i++) data[at + i] = data[at + i]! + size * directions[from + i]!;
+    }
+  }
+  writeFileSync(
+    file,
+    writeSafetensors(new Map([["batches", tensor("float32", [nBatches, rows, d_in], data)]])),
+  );
+}
+
+/** Config and initial weights of a case, both as SAELens has them. */
+async function writeCase(name: string): Promise<string> {
+  const { sae, trainer = {} } = cases[name]!;
+  const sae_cfg = { ...sizes, ...sae };
+  const trainer_cfg = {
+    total_training_samples: 10 ** 7,
+    train_batch_size_samples: rows,
+    lr: 1e-3,
+    lr_end: 1e-4,
+    ...trainer,
+  };
+  const config = importTrainConfig({ sae_cfg, trainer_cfg }, name);
+  const { device } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 16 * 2 ** 30 });
+  const initial = await openTrainer(config, device);
+  const init = join(folder, `init-${config.architecture}.safetensors`);
+  writeFileSync(init, writeSafetensors(initial.parameters()));
+  await initial.release();
+  const file = join(folder, `${name.replaceAll(" ", "-")}.json`);
+  const batches = join(folder, "batches.safetensors");
+  writeFileSync(file, JSON.stringify({ batches, init, sae_cfg, trainer_cfg }));
+  return file;
+}

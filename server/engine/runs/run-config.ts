@@ -87,6 +87,7 @@ const saeSchema = v.strictObject({
 export const runSchema = v.strictObject({
   $schema: v.optional(v.string()),
   kind: v.optional(v.literal("train"), "train"),
+  /** Name of the run. */
   name: v.optional(text()),
   data: v.optional(dataSchema),
   /** Rows of a step's batch; null: 2048, or what a file of batches has. SAELens `train_batch_size_tokens`. */

@@ -3,6 +3,7 @@ import { abs, gatherElements, topk } from "../graph/ops/index.ts";
 import type { Session } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { FormParts } from "./form.ts";
+import type { Parameters } from "./parameters.ts";
 import {
   type EntryLists,
   lowWords,
@@ -28,21 +29,25 @@ export async function openRowSelector(
 ): Promise<Selector> {
   const k = Math.min(options.k, config.d_sae);
   const scores = new ScoreGraph(`${config.d_sae} latents: top ${k}`, config, parameters);
-  const score = options.rescaled ? scores.scored() : scores.preActs;
+  const score = scores.scores(options.rescaled);
   const { values, indices } = topk(options.signed ? abs(score) : score, k, { sorted: false });
   scores.graph.output("latents", indices);
   scores.graph.output("scores", options.signed ? gatherElements(score, indices, 1) : values);
   const session = await device.load(scores.graph, { label: scores.graph.name });
-  return new RowSelector(scores, session, { ...options, k });
+  return new RowSelector(scores, session, { ...options, k, parameters });
 }
 
 class RowSelector implements Selector {
   readonly #graph: ScoreGraph;
   readonly #session: Session;
-  readonly #options: RowSelectorOptions;
+  readonly #options: RowSelectorOptions & { readonly parameters: Parameters };
   #lists: EntryLists | undefined;
 
-  constructor(graph: ScoreGraph, session: Session, options: RowSelectorOptions) {
+  constructor(
+    graph: ScoreGraph,
+    session: Session,
+    options: RowSelectorOptions & { readonly parameters: Parameters },
+  ) {
     this.#graph = graph;
     this.#session = session;
     this.#options = options;
@@ -61,9 +66,8 @@ class RowSelector implements Selector {
     const { norms } = input;
     const smallest = new SmallestOfRows();
     let entries = 0;
-    const feeds: Record<string, Tensor> = norms
-      ? { norms: tensor("float32", [norms.length], norms) }
-      : {};
+    const feeds: Record<string, Tensor> = { b_enc: this.#options.parameters.feed("b_enc") };
+    if (norms) feeds["norms"] = tensor("float32", [norms.length], norms);
     lists.offsets[0] = 0;
     await this.#graph.run(this.#session, input, feeds, (from, count, out) => {
       for (let row = 0; row < count; row++) {

@@ -1,6 +1,6 @@
 /** Which latents a TopK-like architecture keeps: lists of active latents, row by row, in the parameters' arena. */
 import { Graph, type Value } from "../graph/graph.ts";
-import { gemm, mul } from "../graph/ops/index.ts";
+import { add, gemm, mul } from "../graph/ops/index.ts";
 import type { Session } from "../runtime/device.ts";
 import { type Arena, arenaBytes } from "../tensor/arena.ts";
 import type { SparseRows } from "../tensor/kernels.ts";
@@ -71,8 +71,8 @@ const mostDenseBytes = 24 * 2 ** 20;
 export class ScoreGraph {
   readonly graph: Graph;
   readonly d_sae: number;
-  /** Pre-activations. `[batch, d_sae]` */
-  readonly preActs: Value;
+  /** x·W_enc. `[batch, d_sae]` */
+  readonly products: Value;
   readonly #parameters: Parameters;
   readonly #tied: boolean;
   readonly #d_in: number;
@@ -86,13 +86,14 @@ export class ScoreGraph {
     this.#tied = config.tied;
     const x = this.graph.input("x", "float32", ["batch", d_in]);
     const W_enc = this.graph.input("W_enc", "float32", [d_sae, d_in]);
-    const b_enc = this.graph.input("b_enc", "float32", [d_sae]);
-    this.preActs = gemm(x, W_enc, b_enc, { transB: true });
+    this.products = gemm(x, W_enc, undefined, { transB: true });
   }
 
-  /** Pre-activations times a vector that is fed as `norms`. `[batch, d_sae]` */
-  scored(): Value {
-    return mul(this.preActs, this.graph.input("norms", "float32", [this.d_sae]));
+  /** Pre-activations, with b_enc fed as `b_enc`; times a vector fed as `norms` if they are rescaled. `[batch, d_sae]` */
+  scores(rescaled: boolean): Value {
+    const vector = (name: string) => this.graph.input(name, "float32", [this.d_sae]);
+    const preActs = add(this.products, vector("b_enc"));
+    return rescaled ? mul(preActs, vector("norms")) : preActs;
   }
 
   /** Runs all rows in pieces of bounded size; `take` gets each piece's first row, row count and outputs. */
@@ -104,7 +105,6 @@ export class ScoreGraph {
   ): Promise<void> {
     const feeds = {
       W_enc: this.#parameters.feed(this.#tied ? "W_dec" : "W_enc"),
-      b_enc: this.#parameters.feed("b_enc"),
       ...more,
     };
     const pieces = Math.ceil((4 * rows * this.d_sae) / mostDenseBytes);

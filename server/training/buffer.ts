@@ -47,6 +47,8 @@ export interface BufferOptions {
   readonly epochs: number;
   /** Batches that will be asked for: nothing is read ahead for later ones. */
   readonly batches: number;
+  /** Told of every piece that is read, with the share of the chunk that is waited for. */
+  readonly onRead?: (share: number) => void;
 }
 
 interface Chunk {
@@ -175,6 +177,7 @@ export class ShuffledBuffer implements Batches {
       }
       chunk.filled += this.#source.pieceRows[piece]!;
       chunk.read++;
+      this.#options.onRead?.(chunk.read / wanted);
     }
   }
 

@@ -54,6 +54,8 @@ export interface RunEnding {
 /** A process that has not been heard of for so long is taken for dead, even if its number is in use again. */
 const silentMs = 60_000;
 const beatMs = 1000;
+/** What a run does between its steps is told only when it takes long. */
+const newsMs = 3 * beatMs;
 /** Kept free for result.json on a full disk. */
 const reserveBytes = 2 ** 16;
 
@@ -122,8 +124,10 @@ export class RunFolder {
     this.#writeProcess(progress);
   }
 
-  /** Renews phase and share alone; step and speed stay what they were. */
+  /** Renews phase and share alone, unless the last beat is news still; step and speed stay what they were. */
   beatPhase(phase: string, share: number | undefined, note?: string): void {
+    const isNews = performance.now() - this.#lastBeat < newsMs;
+    if (isNews && this.#progress.phase === "training") return;
     const { share: _share, note: _note, ...before } = this.#progress;
     this.beat({
       ...before,

@@ -90,7 +90,7 @@ export function describeRun(facts: RunFacts): RunInfo {
 }
 
 function stateOf({ life, result, stopAsked, hasCheckpoint, ...facts }: RunFacts): RunState {
-  if (result?.state === "finished") return "finished";
+  // A process that has written its result has yet to end: until then its folder cannot be removed.
   if (life.state !== "none") return stopAsked ? "stopping" : "running";
   if (result) return result.state;
   if (facts.problem !== undefined) return "failed";

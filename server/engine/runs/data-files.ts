@@ -8,7 +8,7 @@ import type { LanguageModel } from "../../lm/language-model.ts";
 import { loadLm } from "../../lm/load.ts";
 import type { Device } from "../../runtime/device.ts";
 import { TokenWindows } from "../../store/token-windows.ts";
-import { type ActivationSource, ShuffledBuffer } from "../../training/buffer.ts";
+import { ShuffledBuffer } from "../../training/buffer.ts";
 import { modelPath } from "../names.ts";
 import { buildTokenWindows } from "./corpus.ts";
 import { corpusFiles } from "./documents.ts";
@@ -44,8 +44,9 @@ export async function openFiles(config: FilesConfig, device: Device): Promise<Ru
     }),
     async open(hooks, options, { folder, report }) {
       const { windows, key } = await windowsOf(lm, decided, join(folder, tokensName), report);
-      const source = watched(new LmSource(lm, windows, hooks, decided), report);
-      const batches = new ShuffledBuffer(source, options);
+      const source = new LmSource(lm, windows, hooks, decided);
+      const onRead = (share: number): void => report.onProgress("harvesting", share);
+      const batches = new ShuffledBuffer(source, { ...options, onRead });
       return { batches, tokens: key, bytes: batches.bytes };
     },
     close: () => lm.release(),
@@ -88,17 +89,4 @@ export async function windowsOf(
     },
   });
   return { windows, key: windows.write(path) };
-}
-
-/** The source, with its reader told of every piece. */
-function watched(source: ActivationSource, { onProgress }: DataReport): ActivationSource {
-  return {
-    widths: source.widths,
-    pieceRows: source.pieceRows,
-    close: () => source.close(),
-    async read(piece, signal) {
-      onProgress("harvesting", undefined);
-      return source.read(piece, signal);
-    },
-  };
 }

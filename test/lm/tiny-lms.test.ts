@@ -71,9 +71,8 @@ describe.each(families)("%s", (family) => {
     }
   });
 
-  test.runIf(readdirSync(join(folder, family)).includes("golden.json"))(
-    "greedy tokens",
-    async () => {
+  if (readdirSync(join(folder, family)).includes("golden.json"))
+    test("greedy tokens", async () => {
       const want = golden.readFloat32("generated");
       const n = golden.dims("generated")![1]!;
       for (const [i, ids] of sequences.entries()) {
@@ -89,8 +88,7 @@ describe.each(families)("%s", (family) => {
         }
         expect(heard, `sequence ${i}`).toEqual([...want.subarray(i * n, (i + 1) * n)]);
       }
-    },
-  );
+    });
 
   test("losses and most likely tokens agree with the logits", async () => {
     const logits = golden.readFloat32("logits");

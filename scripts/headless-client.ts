@@ -30,6 +30,10 @@ export interface HeadlessOptions {
   readonly workspaceFolder: string;
   /** The `latentWorkbench` section of the editor's settings, nested: `{ hover: { latents: 10 } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** False: the server has to ask for the settings, as most editors want it; otherwise they come with the start. */
+  readonly settingsAtStart?: boolean;
+  /** The editor answers with its settings only after this. */
+  readonly beforeSettings?: Promise<void>;
   /** Sent with the settings, as our own client sends them; an editor without our client would send neither. */
   readonly initializationOptions?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
@@ -71,7 +75,7 @@ export class HeadlessClient {
       new StreamMessageReader(stdout),
       new StreamMessageWriter(stdin),
     );
-    this.#answerServer(log);
+    this.#answerServer(log, options.beforeSettings);
     this.connection.listen();
   }
 
@@ -105,6 +109,7 @@ export class HeadlessClient {
           configuration: true,
           workspaceFolders: true,
           inlayHint: { refreshSupport: true },
+          codeLens: { refreshSupport: true },
         },
         textDocument: {
           hover: { contentFormat: ["markdown", "plaintext"] },
@@ -120,12 +125,14 @@ export class HeadlessClient {
   }
 
   /** Requests that a server may make of any editor. */
-  #answerServer(log: (text: string) => void): void {
+  #answerServer(log: (text: string) => void, beforeSettings?: Promise<void>): void {
     const { connection } = this;
     connection.onRequest(
       "workspace/configuration",
-      ({ items }: { items: readonly { section?: string }[] }) =>
-        items.map(({ section }) => settingAt(this.#settings, section ?? "")),
+      async ({ items }: { items: readonly { section?: string }[] }) => {
+        await beforeSettings;
+        return items.map(({ section }) => settingAt(this.#settings, section ?? ""));
+      },
     );
     for (const method of [
       "window/workDoneProgress/create",
@@ -241,8 +248,11 @@ export class HeadlessClient {
 }
 
 /** Given settings go along with the start, so that the first document is read by them already. */
-function initializationOptionsOf({ settings, initializationOptions }: HeadlessOptions): unknown {
-  return settings ? { latentWorkbench: settings, ...initializationOptions } : initializationOptions;
+function initializationOptionsOf(options: HeadlessOptions): unknown {
+  const { settings, settingsAtStart, initializationOptions } = options;
+  return settings && settingsAtStart !== false
+    ? { latentWorkbench: settings, ...initializationOptions }
+    : initializationOptions;
 }
 
 /** The settings under a dotted name that begins with `latentWorkbench`; null for other sections. */

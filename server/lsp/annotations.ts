@@ -82,17 +82,21 @@ export function codeLenses(workbench: Workbench, uri: string): CodeLens[] {
     range,
     command: { title, command: "latentWorkbench.openTextPage", arguments: [{ uri }] },
   });
-  if (!set) return status.state === "ready" ? [] : [lens(`Latent Workbench: ${status.text}`)];
-  return set.saes.map((sae) => {
+  const said = status.state === "ready" ? [] : [lens(`Latent Workbench: ${status.text}`)];
+  if (!set) return said;
+  const failed = status.state === "failed" ? said : [];
+  const lenses = set.saes.flatMap((sae) => {
     const figures = figuresOf(document, sae.id, sae.prependBos);
+    if (figures.contexts === 0)
+      return status.state === "failed" ? [] : [lens(`${set.lm.id} · ${sae.id} · ${status.text}`)];
     const waiting =
       figures.contexts < document.contexts.length
         ? ` · ${figures.contexts} of ${document.contexts.length} contexts read`
         : "";
-    return lens(
-      `${set.lm.id} · ${sae.id} · ${figures.tokens} tokens · mean L0 ${figure(figures.l0)} · FVU ${figure(figures.fvu)}${waiting}`,
-    );
+    const measured = `${figures.tokens} tokens · mean L0 ${figure(figures.l0)} · FVU ${figure(figures.fvu)}`;
+    return [lens(`${set.lm.id} · ${sae.id} · ${measured}${waiting}`)];
   });
+  return [...lenses, ...failed];
 }
 
 /** Mean L0 and FVU = Σ(x − x_hat)² / Σ(x − mean x)², tokens at position > 0, mean of each context apart. */

@@ -1,6 +1,6 @@
 /** Around every handler: cancellation in, failures out. The one place where errors are caught. */
 import { type CancellationToken, LSPErrorCodes, ResponseError } from "vscode-languageserver/node";
-import { isCancelled } from "../base/errors.ts";
+import { isCancelled, UserError } from "../base/errors.ts";
 import { failureOf } from "../protocol/rpc.ts";
 
 /** A cancellation token as an `AbortSignal`. */
@@ -13,7 +13,8 @@ export function signalOf(token: CancellationToken): AbortSignal {
 
 /**
  * Runs a handler; its failure becomes an LSP error whose data is a `Failure`. A cancelled request is answered
- * with RequestCancelled, one whose document changed under it with ContentModified.
+ * with RequestCancelled, one whose document changed under it with ContentModified. One that was under way when the
+ * reader was restarted runs again.
  */
 export async function dispatch<T>(
   token: CancellationToken,
@@ -21,8 +22,12 @@ export async function dispatch<T>(
   onBug: (text: string) => void,
 ): Promise<T> {
   const signal = signalOf(token);
+  const attempt = async (): Promise<T> => handler(signal);
   try {
-    return await handler(signal);
+    return await attempt().catch((error: unknown) => {
+      if (error instanceof UserError && error.code === "reader-restarted") return attempt();
+      throw error;
+    });
   } catch (error) {
     if (isCancelled(error)) {
       const code = signal.aborted ? LSPErrorCodes.RequestCancelled : LSPErrorCodes.ContentModified;

@@ -55,11 +55,21 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     else if (level === "warn") connection.console.warn(text);
     else connection.console.log(text);
   };
-  const onBug = (text: string): void => log("error", text);
   const ready = (): Workbench => {
     if (!workbench) throw new ResponseError(-32002, "not initialised");
     return workbench;
   };
+  const changeSettings = (options: unknown): void =>
+    ready().changeSettings(settingsOf(options, surroundings, connection));
+  // Editors other than ours keep their settings until asked. Nothing is read or answered before they came, because
+  // files that only the settings switch on would look as if they were off.
+  const settings = new Gate();
+  const pullSettings = async (): Promise<void> => {
+    const section: unknown = await connection.workspace.getConfiguration("latentWorkbench");
+    if (section) changeSettings({ latentWorkbench: section });
+  };
+  const update = (document: TextDocument): void =>
+    guarded(() => ready().update(document.uri, document.version, document.getText()), log);
 
   connection.onInitialize((params): InitializeResult => {
     features = featuresOf(params);
@@ -93,24 +103,27 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   });
 
   connection.onInitialized(async () => {
+    if (features.pullSettings)
+      await pullSettings().catch((error: unknown) =>
+        log("warn", `the editor did not tell its settings: ${String(error)}`),
+      );
+    settings.open();
+    for (const document of documents.all()) update(document);
     // The reader needs a second to start; the first hover should not wait for it.
-    if (!features.pullSettings)
-      ready()
-        .reader.call("info", {})
-        .catch(() => undefined);
-    // Editors other than ours keep their settings until asked.
-    if (!features.pullSettings) return;
-    const section: unknown = await connection.workspace.getConfiguration("latentWorkbench");
-    const settings = { latentWorkbench: section };
-    if (section) ready().changeSettings(settingsOf(settings, surroundings, connection));
+    ready()
+      .reader.call("info", {})
+      .catch(() => undefined);
   });
   documents.onDidChangeContent(({ document }) => {
-    guarded(() => ready().update(document.uri, document.version, document.getText()), log);
+    if (settings.isOpen) update(document);
   });
   documents.onDidClose(({ document }) => ready().close(document.uri));
-  connection.onDidChangeConfiguration(({ settings }) =>
-    ready().changeSettings(settingsOf(settings, surroundings, connection)),
-  );
+  connection.onDidChangeConfiguration(async ({ settings: sent }) => {
+    // Some editors send a bare sign that settings changed.
+    const isSign = (sent as { latentWorkbench?: unknown } | null)?.latentWorkbench === undefined;
+    if (!isSign) changeSettings(sent);
+    else if (features.pullSettings) await pullSettings();
+  });
   connection.onDidChangeWatchedFiles(() => {
     ready().reloadLatentsFile();
     ready().readAgain();
@@ -118,42 +131,59 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   connection.onShutdown(() => workbench?.dispose());
   connection.onExit(() => workbench?.dispose());
 
-  connection.onHover(({ textDocument, position }, token) =>
+  const answer = <T>(
+    token: CancellationToken,
+    handler: (workbench: Workbench, signal: AbortSignal) => Promise<T> | T,
+  ): Promise<T> =>
     dispatch(
       token,
-      (signal) =>
-        hover(ready(), documents.get(textDocument.uri), position, {
-          links: features.commands,
-          signal,
-        }),
-      onBug,
-    ),
+      async (signal) => {
+        await settings.opened;
+        return handler(ready(), signal);
+      },
+      (text) => log("error", text),
+    );
+  connection.onHover(({ textDocument, position }, token) =>
+    answer(token, (workbench, signal) => {
+      const links = features.commands;
+      return hover(workbench, documents.get(textDocument.uri), position, { links, signal });
+    }),
   );
   connection.languages.inlayHint.on(({ textDocument, range }, token) =>
-    dispatch(token, () => inlayHints(ready(), textDocument.uri, range), onBug),
+    answer(token, (workbench) => inlayHints(workbench, textDocument.uri, range)),
   );
-  connection.onCodeLens(({ textDocument }, token) =>
-    dispatch(
-      token,
-      async () => [
-        ...codeLenses(ready(), textDocument.uri),
-        ...(await runLenses(ready(), textDocument.uri)),
-      ],
-      onBug,
-    ),
+  connection.onCodeLens(({ textDocument: { uri } }, token) =>
+    answer(token, async (workbench) => [
+      ...codeLenses(workbench, uri),
+      ...(await runLenses(workbench, uri)),
+    ]),
   );
   connection.onRequest(
     "latentWorkbench/page",
     (params: PageRequest | null, token: CancellationToken) =>
-      dispatch(
-        token,
-        (signal) => page(ready(), connection, params ?? ({} as PageRequest), signal),
-        onBug,
+      answer(token, (workbench, signal) =>
+        page(workbench, connection, params ?? ({} as PageRequest), signal),
       ),
   );
 
   documents.listen(connection);
   connection.listen();
+}
+
+/** Lets everyone wait until it is opened, once. */
+class Gate {
+  isOpen = false;
+  readonly opened: Promise<void>;
+  #resolve: () => void = () => undefined;
+
+  constructor() {
+    this.opened = new Promise((resolve) => (this.#resolve = resolve));
+  }
+
+  open(): void {
+    this.isOpen = true;
+    this.#resolve();
+  }
 }
 
 interface PageRequest {
@@ -181,7 +211,7 @@ async function hover(
       range: { start: document.positionAt(startOffset), end: document.positionAt(endOffset) },
     };
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof UserError) || error.code === "reader-restarted") throw error;
     return {
       contents: { kind: "markdown" as const, value: `Latent Workbench: ${plain(error.message)}` },
     };
@@ -248,9 +278,11 @@ function announce(
     status: changed.map((document) => workbench.status(document)),
   };
   void connection.sendNotification("latentWorkbench/changed", params);
-  if (features.refreshLenses) void connection.sendRequest(CodeLensRefreshRequest.type);
+  // An editor that refuses, or is just going, asks again when it likes.
+  const ignore = (): void => undefined;
+  if (features.refreshLenses) connection.sendRequest(CodeLensRefreshRequest.type).catch(ignore);
   if (features.refreshHints && workbench.settings.inlayHints)
-    void connection.languages.inlayHint.refresh();
+    connection.languages.inlayHint.refresh().catch(ignore);
 }
 
 function featuresOf({ capabilities, initializationOptions }: InitializeParams) {

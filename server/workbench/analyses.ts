@@ -144,15 +144,23 @@ export class Analyses {
     try {
       this.#options.onChanged(document);
       const set = await this.#options.modelsOf(document);
+      let failure: string | undefined;
       for (const state of document.contexts) {
         for (const prependBos of bosPoliciesOf(set)) {
           if (!current()) return;
-          await this.read(document, state, { set, prependBos });
+          try {
+            await this.read(document, state, { set, prependBos });
+          } catch (error) {
+            // A context that is too long leaves the others readable.
+            if (!(error instanceof UserError) || error.code !== "context-too-long") throw error;
+            failure ??= error.message;
+          }
         }
       }
-      document.failure = undefined;
+      document.failure = failure;
     } catch (error) {
-      if (isCancelled(error)) return;
+      // What a newer reading is planned for is not this one's to judge, such as a reader that was restarted.
+      if (isCancelled(error) || this.#timers.has(document)) return;
       if (!(error instanceof UserError)) this.#options.onBug(error);
       const text = error instanceof Error ? error.message : String(error);
       // A bug's text carries a stack, which is for the log.

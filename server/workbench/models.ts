@@ -37,30 +37,30 @@ export class Models {
 
   /** Loads what a choice names, once per life of the reader. */
   load(choice: Choice): Promise<ModelSet> {
-    if (this.#generation !== this.#reader.generation) {
-      this.#sets.clear();
-      this.#ready.clear();
-    }
+    this.#forgetDeadReader();
     const key = JSON.stringify(choice);
     const known = this.#sets.get(key);
     if (known) return known;
     const loading = this.#load(choice);
     this.#sets.set(key, loading);
-    this.#generation = this.#reader.generation;
     loading.then(
       (set) => this.#ready.set(key, set),
-      () => this.#sets.delete(key),
+      () => {
+        if (this.#sets.get(key) === loading) this.#sets.delete(key);
+      },
     );
     return loading;
   }
 
   /** The set of a choice if it is loaded now. */
   ready(choice: Choice): ModelSet | undefined {
+    this.#forgetDeadReader();
     return this.#ready.get(JSON.stringify(choice));
   }
 
   /** Every set that is loaded now. */
   allReady(): readonly ModelSet[] {
+    this.#forgetDeadReader();
     return [...this.#ready.values()];
   }
 
@@ -110,6 +110,13 @@ export class Models {
         if (act > (max[latent] as number)) max[latent] = act;
       }
     }
+  }
+
+  #forgetDeadReader(): void {
+    if (this.#generation === this.#reader.generation) return;
+    this.#generation = this.#reader.generation;
+    this.#sets.clear();
+    this.#ready.clear();
   }
 
   #raiseMax(sae: string, seen: Float32Array): void {

@@ -33,7 +33,6 @@ export class ReaderProcess {
   #child: ChildProcess | undefined;
   #caller: ReaderCaller | undefined;
   #starts: number[] = [];
-  #stopping: string | undefined;
   generation = 0;
 
   constructor(options: ReaderProcessOptions) {
@@ -55,11 +54,15 @@ export class ReaderProcess {
     return this.#caller.call(method, params, signal);
   };
 
-  /** Ends the reader; the next call starts a new one. */
+  /**
+   * Ends the reader. What it was asked fails at once with the code `reader-restarted`; the next call starts a new
+   * one, and never reaches the one that is dying.
+   */
   stop(reason: string): void {
-    this.#stopping = reason;
-    this.#child?.kill("SIGKILL");
-    if (!this.#child) this.#stopping = undefined;
+    const child = this.#child;
+    if (!child) return;
+    this.#ended(child, new UserError("reader-restarted", reason), { reason, expected: true });
+    child.kill("SIGKILL");
   }
 
   #start(): ReaderCaller {
@@ -89,23 +92,23 @@ export class ReaderProcess {
       },
       (event, params) => this.#options.onLog(`${event} ${JSON.stringify(params)}`),
     );
-    child.on("exit", (code, signal) => this.#exited(child, caller, signal ?? `exit code ${code}`));
+    child.on("exit", (code, signal) => {
+      const reason = `the reader stopped by itself (${signal ?? `exit code ${code}`})`;
+      const text = `${reason}; it starts again with the next request`;
+      this.#ended(child, new UserError("reader-stopped", text), { reason, expected: false });
+    });
     return caller;
   }
 
-  #exited(child: ChildProcess, caller: ReaderCaller, how: string): void {
+  /** Forgets a reader, once: one that was stopped is forgotten before its process is gone. */
+  #ended(child: ChildProcess, failure: UserError, exit: ReaderExit): void {
+    if (this.#child !== child) return;
+    const caller = this.#caller;
+    this.#child = undefined;
+    this.#caller = undefined;
     this.generation++;
-    if (this.#child === child) {
-      this.#child = undefined;
-      this.#caller = undefined;
-    }
-    const asked = this.#stopping;
-    this.#stopping = undefined;
-    const reason = asked ?? `the reader stopped by itself (${how})`;
-    caller.abandon(
-      new UserError("reader-stopped", `${reason}; it starts again with the next request`),
-    );
-    this.#options.onExit({ reason, expected: asked !== undefined });
+    caller?.abandon(failure);
+    this.#options.onExit(exit);
   }
 
   /** Lets a reader that died too often be started again, on the user's word. */

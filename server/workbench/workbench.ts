@@ -61,6 +61,7 @@ export class Workbench {
   pinned: PinnedLatent[] = [];
   latentsFile: LatentsFile | undefined;
   #chosen: { lm?: string; saes?: readonly string[] } = {};
+  #disposed = false;
   #readerInfo: ReaderInfo | undefined;
 
   constructor(options: WorkbenchOptions) {
@@ -327,6 +328,7 @@ export class Workbench {
 
   /** Ends everything. */
   dispose(): void {
+    this.#disposed = true;
     for (const document of this.documents.values()) this.analyses.stop(document);
     this.runs.dispose();
     this.reader.stop("the workbench ends");
@@ -341,10 +343,11 @@ export class Workbench {
 
   #readerExited(exit: ReaderExit): void {
     this.#readerInfo = undefined;
+    if (this.#disposed) return;
     for (const document of this.documents.values()) {
       document.forgetReadings();
-      // After a crash everything is read again; a reader that keeps dying is not started for ever.
-      if (!exit.expected && this.isOn(document)) this.analyses.schedule(document, 1000);
+      // Everything is read again; after a crash not at once, and a reader that keeps dying is not started for ever.
+      if (this.isOn(document)) this.analyses.schedule(document, exit.expected ? 0 : 1000);
     }
     this.options.onReaderExit(exit);
   }

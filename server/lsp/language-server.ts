@@ -266,6 +266,9 @@ function isCancellable(
   return "token" in progress;
 }
 
+/** An editor that refuses, or is just going, asks again when it likes. */
+const ignored = (): undefined => undefined;
+
 /** Tells the editor that documents have news, and to ask again for lenses and hints. */
 function announce(
   connection: Connection,
@@ -278,11 +281,9 @@ function announce(
     status: changed.map((document) => workbench.status(document)),
   };
   void connection.sendNotification("latentWorkbench/changed", params);
-  // An editor that refuses, or is just going, asks again when it likes.
-  const ignore = (): void => undefined;
-  if (features.refreshLenses) connection.sendRequest(CodeLensRefreshRequest.type).catch(ignore);
+  if (features.refreshLenses) connection.sendRequest(CodeLensRefreshRequest.type).catch(ignored);
   if (features.refreshHints && workbench.settings.inlayHints)
-    connection.languages.inlayHint.refresh().catch(ignore);
+    connection.languages.inlayHint.refresh().catch(ignored);
 }
 
 function featuresOf({ capabilities, initializationOptions }: InitializeParams) {

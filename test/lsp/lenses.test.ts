@@ -59,7 +59,7 @@ test("a context that is too long is told, and the others are read", async () => 
 });
 
 test("an editor that keeps its settings until asked gets no answer before they came", async () => {
-  let release = (): void => undefined;
+  let release!: () => void;
   const released = new Promise<void>((resolve) => (release = resolve));
   client = await startServer({
     settings: { files: ["**/elsewhere/**"], hover: { latents: 2 } },

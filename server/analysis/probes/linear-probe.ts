@@ -1,0 +1,89 @@
+/** Linear probes: one direction and bias per label, however they were found. */
+
+/** `labels` directions over vectors of width `d`. */
+export interface LinearProbe {
+  readonly nLabels: number;
+  readonly d: number;
+  /** `[labels, d]` */
+  readonly weights: Float32Array;
+  /** `[labels]` */
+  readonly biases: Float32Array;
+}
+
+/** Which labels each row has, a row may have several or none: 1 or 0, `[rows, labels]`. */
+export interface RowLabels {
+  readonly nRows: number;
+  readonly nLabels: number;
+  readonly values: Uint8Array;
+}
+
+/** Labels of rows that have exactly one each (or none: −1). `[rows] -> [rows, labels]` */
+export function oneHot(labels: ArrayLike<number>, nLabels: number): RowLabels {
+  const values = new Uint8Array(labels.length * nLabels);
+  for (let row = 0; row < labels.length; row++)
+    if (labels[row]! >= 0) values[row * nLabels + labels[row]!] = 1;
+  return { nRows: labels.length, nLabels, values };
+}
+
+/** One column. `[rows, labels] -> [rows]` */
+export function columnOf({ nRows, nLabels, values }: RowLabels, label: number): Uint8Array {
+  return Uint8Array.from({ length: nRows }, (_, row) => values[row * nLabels + label]!);
+}
+
+/** Logits w·x + b. `[rows, d] -> [rows, labels]` */
+export function probeLogits(probe: LinearProbe, x: Float32Array): Float32Array {
+  const { nLabels, d, weights, biases } = probe;
+  const nRows = x.length / d;
+  const logits = new Float32Array(nRows * nLabels);
+  for (let row = 0; row < nRows; row++)
+    for (let label = 0; label < nLabels; label++)
+      logits[row * nLabels + label] =
+        dot(x, row * d, { b: weights, bAt: label * d, n: d }) + biases[label]!;
+  return logits;
+}
+
+/** Σ a[aAt + i]·b[bAt + i], summed in double precision. */
+export function dot(
+  a: Float32Array,
+  aAt: number,
+  { b, bAt, n }: { b: Float32Array; bAt: number; n: number },
+): number {
+  let [even, odd] = [0, 0];
+  const pairs = n & -2;
+  for (let i = 0; i < pairs; i += 2) {
+    even += a[aAt + i]! * b[bAt + i]!;
+    odd += a[aAt + i + 1]! * b[bAt + i + 1]!;
+  }
+  if (n > pairs) even += a[aAt + pairs]! * b[bAt + pairs]!;
+  return even + odd;
+}
+
+/**
+ * The probe whose directions are differences of means: rows with the label less rows without it, with the bias that puts
+ * the boundary halfway. `[rows, d] -> [labels, d]`
+ *
+ * Marks and Tegmark 2023, arXiv:2310.06824 (mass-mean probing).
+ */
+export function meanDifferenceProbe(x: Float32Array, d: number, labels: RowLabels): LinearProbe {
+  const { nRows, nLabels } = labels;
+  const weights = new Float32Array(nLabels * d);
+  const biases = new Float32Array(nLabels);
+  for (let label = 0; label < nLabels; label++) {
+    const sums = [new Float64Array(d), new Float64Array(d)] as const;
+    const counts = [0, 0];
+    for (let row = 0; row < nRows; row++) {
+      const has = labels.values[row * nLabels + label]!;
+      const sum = sums[has as 0 | 1];
+      counts[has]!++;
+      for (let i = 0; i < d; i++) sum[i]! += x[row * d + i]!;
+    }
+    let middle = 0;
+    for (let i = 0; i < d; i++) {
+      const [without, withIt] = [sums[0][i]! / (counts[0]! || 1), sums[1][i]! / (counts[1]! || 1)];
+      weights[label * d + i] = withIt - without;
+      middle += ((withIt - without) * (withIt + without)) / 2;
+    }
+    biases[label] = -middle;
+  }
+  return { nLabels, d, weights, biases };
+}

@@ -72,8 +72,8 @@ function pickSaes(parts: ClientParts, saes: readonly Found[]): Promise<string[] 
   };
   picker.buttons = [browseButton, hubButton];
   picker.items = saes.map(choiceOf);
-  // Loaded ones are in use; a document's status would leave out the meta-SAEs among them.
-  picker.selectedItems = picker.items.filter((_, index) => saes[index]?.loaded);
+  // A document's status would leave out the meta-SAEs among them.
+  picker.selectedItems = picker.items.filter((_, index) => saes[index]?.inUse);
   const add = async (action: Choice): Promise<void> => {
     const selected = picker.selectedItems;
     const path = await pathOf(parts, action);
@@ -119,8 +119,8 @@ async function pathOf(parts: ClientParts, choice: Choice): Promise<string | unde
   return picked?.[0]?.fsPath;
 }
 
-function choiceOf({ id, detail, path, loaded }: Found): Choice {
-  return { label: id, description: loaded ? "loaded" : "", detail, path };
+function choiceOf({ id, detail, path, loaded, inUse }: Found): Choice {
+  return { label: id, description: inUse ? "in use" : loaded ? "loaded" : "", detail, path };
 }
 
 /** The bundled demo is what no setting means. */

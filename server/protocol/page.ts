@@ -158,10 +158,13 @@ export interface PageMethods extends RunMethods {
     version: number;
     spans: HeatSpan[];
   };
-  /** LMs and SAEs that are loaded, found in the cache or bundled, for the pickers. */
+  /**
+   * LMs and SAEs that are loaded, found in the cache or bundled, for the pickers. Those in use are read by documents
+   * without front matter of their own; others may be loaded for a document's front matter.
+   */
   available(params: Record<string, never>): {
-    lms: { id: string; path: string; detail: string; loaded: boolean }[];
-    saes: { id: string; path: string; detail: string; loaded: boolean }[];
+    lms: { id: string; path: string; detail: string; loaded: boolean; inUse: boolean }[];
+    saes: { id: string; path: string; detail: string; loaded: boolean; inUse: boolean }[];
   };
   /** Uses this LM and these SAEs from now on (all documents without front matter of their own). */
   use(params: { lm?: string; saes?: string[] }): null;

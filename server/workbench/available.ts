@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { exists, listFiles } from "../files/disk.ts";
 import { listHubCache } from "../files/hub.ts";
 import type { PageMethods } from "../protocol/page.ts";
+import { OpenDocument } from "./documents.ts";
 import type { Workbench } from "./workbench.ts";
 
 type Available = ReturnType<PageMethods["available"]>;
@@ -17,6 +18,11 @@ const mostPerRepository = 50;
 export function available(workbench: Workbench): Available {
   const lms = new Map<string, Entry>();
   const saes = new Map<string, Entry>();
+  const used = pathsInUse(workbench);
+  const add = (entries: Map<string, Entry>, entry: Omit<Entry, "inUse">): void => {
+    if (!entries.has(entry.path))
+      entries.set(entry.path, { ...entry, inUse: used.has(entry.path) });
+  };
   for (const { lm, saes: texts, metas } of workbench.models.allReady()) {
     const detail = `${lm.family}, ${lm.n_layers} layers`;
     add(lms, { id: lm.id, path: lm.path, detail, loaded: true });
@@ -44,10 +50,18 @@ export function available(workbench: Workbench): Available {
   return { lms: [...lms.values()], saes: [...saes.values()] };
 }
 
-function add(entries: Map<string, Entry>, entry: Entry): void {
-  if (!entries.has(entry.path)) entries.set(entry.path, entry);
+/** What documents without front matter read: paths as they are listed, of weights that are loaded and that are not. */
+function pathsInUse(workbench: Workbench): ReadonlySet<string> {
+  const choice = workbench.choiceFor(new OpenDocument(""));
+  const set = workbench.models.ready(choice);
+  const chosen = set ? [set.lm, ...set.saes, ...set.metas] : choice.saes;
+  return new Set([choice.lm, ...chosen.map(({ path }) => path)]);
 }
 
-function notLoaded(path: string, detail: string, name: string = basename(path)): Entry {
+function notLoaded(
+  path: string,
+  detail: string,
+  name: string = basename(path),
+): Omit<Entry, "inUse"> {
   return { id: name, path, detail, loaded: false };
 }

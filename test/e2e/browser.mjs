@@ -27,7 +27,7 @@ export async function startBrowser({ width = 1440, height = 900 } = {}) {
       outside.add(request.url());
   });
   // Machines that run tests are often busy; what is broken fails by a wrong answer, not by a late one.
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(180_000);
   const page = await context.newPage();
   return { browser, page, outside: () => [...outside], close: () => browser.close() };
 }

@@ -6,7 +6,7 @@ export async function waitForText(page, text) {
   await page
     .locator(".editor-instance .view-line", { hasText: text })
     .first()
-    .waitFor({ timeout: 60_000 });
+    .waitFor({ timeout: 180_000 });
 }
 
 /** The middle of the first (or nth) visible occurrence of a word in the editor. */
@@ -51,37 +51,47 @@ export async function wordAt(page, word, nth = 0) {
 }
 
 /** Hovers a word until a hover with `expected` in it shows; returns its text with plain blanks. */
-export async function hover(page, word, expected, { nth = 0, timeout = 60_000 } = {}) {
+export async function hover(page, word, expected, { nth = 0, timeout = 180_000 } = {}) {
   const shown = page.locator(".monaco-hover:not(.hidden)").filter({ hasText: expected }).first();
   const end = Date.now() + timeout;
   // Longer each time: leaving cancels a hover that is still being computed, but one that was asked for before the
   // provider was there never comes.
   for (let patience = 1500; Date.now() < end; patience *= 2) {
-    // A code lens that comes meanwhile moves the text.
-    const { x, y } = await wordAt(page, word, nth);
-    await page.mouse.move(x, y + 250);
-    await page.mouse.move(x - 3, y);
-    await page.mouse.move(x, y);
     try {
+      // A code lens that comes meanwhile moves the text, and what was just typed may not be drawn yet.
+      const { x, y } = await wordAt(page, word, nth);
+      await page.mouse.move(x, y + 250);
+      await page.mouse.move(x - 3, y);
+      await page.mouse.move(x, y);
       await shown.waitFor({ timeout: patience });
       return (await shown.innerText()).replaceAll("\u00a0", " ");
     } catch {
       // The provider may not be there yet.
+      await page.waitForTimeout(100);
     }
   }
   const seen = await page.locator(".monaco-hover:not(.hidden)").allInnerTexts();
   throw new Error(`no hover on ${word} with ${expected}; hovers: ${JSON.stringify(seen)}`);
 }
 
-/** Runs a command by its title from the palette. A click opens it wherever the focus is, pages included. */
+/**
+ * Runs the command of this very title from the palette; another one's may hold the same words. The palette is opened
+ * anew until it has it: it does not learn of new commands, or that the workspace is trusted, while it is open. A click
+ * opens it wherever the focus is, pages included.
+ */
 export async function runCommand(page, title) {
-  await page.locator(".command-center .command-center-center").click();
-  const input = page.locator(".quick-input-widget:visible input.input");
-  await input.waitFor();
-  await input.fill(`>${title}`);
-  const row = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
-  await row.waitFor();
-  await page.keyboard.press("Enter");
+  const row = page.locator(`.quick-input-list .monaco-list-row[aria-label^="${title}"]`).first();
+  const end = Date.now() + 120_000;
+  for (let patience = 3000; ; patience *= 2) {
+    await page.locator(".command-center .command-center-center").click();
+    await page.locator(".quick-input-widget:visible input.input").fill(`>${title}`);
+    try {
+      return await row.click({ timeout: patience });
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await page.keyboard.press("Escape");
+    }
+  }
 }
 
 /** Chooses a row of the list that a command shows. */
@@ -92,7 +102,7 @@ export async function chooseRow(page, text) {
 }
 
 /** The document inside a webview that holds `selector`: page > outer frame > the extension's own. */
-export async function webviewFrame(page, selector, timeout = 60_000) {
+export async function webviewFrame(page, selector, timeout = 180_000) {
   const end = Date.now() + timeout;
   while (Date.now() < end) {
     for (const frame of page.frames()) {
@@ -110,7 +120,7 @@ export async function webviewFrame(page, selector, timeout = 60_000) {
 }
 
 /** Waits until `read()` answers what `accept` likes; the last answer is in the error. */
-export async function eventually(read, accept, timeout = 60_000) {
+export async function eventually(read, accept, timeout = 180_000) {
   const end = Date.now() + timeout;
   let last;
   while (Date.now() < end) {

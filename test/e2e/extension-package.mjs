@@ -9,7 +9,7 @@ export function packExtension() {
   if (process.env.E2E_VSIX) return process.env.E2E_VSIX;
   if (!existsSync(join(repoRoot, "dist/main.js"))) run("esbuild.mjs");
   const path = join(outFolder, "latent-workbench.vsix");
-  run("scripts/package-extension.mjs", path);
+  run("scripts/package-extension.mjs", "--target", "here", "--output", path);
   return path;
 }
 

@@ -54,7 +54,7 @@ async function runInBrowser() {
     ];
     await page.goto(server.url(payload));
     const limit = new Promise((resolve) => {
-      setTimeout(() => resolve("timeout"), 280_000).unref();
+      setTimeout(() => resolve("timeout"), 1_200_000).unref();
     });
     const result = await Promise.race([ended, limit]);
     if (result !== 0) console.log([...output.slice(-20), server.log().slice(-2000)].join("\n"));

@@ -233,11 +233,8 @@ process.exitCode = gallery.status === 0 ? own : 1;
 async function openFile(name) {
   await page.locator(".editor-instance .view-line").first().click();
   await page.locator(".command-center .command-center-center").click();
-  const input = page.locator(".quick-input-widget:visible input.input");
-  await input.waitFor();
-  await input.fill(name);
-  await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().waitFor();
-  await page.keyboard.press("Enter");
+  await page.locator(".quick-input-widget:visible input.input").fill(name);
+  await chooseRow(page, name);
 }
 
 function positionIn(hoverText) {

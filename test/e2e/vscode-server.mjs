@@ -100,7 +100,7 @@ function spied(networkLog) {
 function waitForPort(child, output) {
   return new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`VS Code's server ${why}\n${output.text}`));
-    const timer = setTimeout(() => fail("did not start within 60 s"), 60_000);
+    const timer = setTimeout(() => fail("did not start within three minutes"), 180_000);
     const read = (chunk) => {
       output.text += chunk;
       const port = /agent listening on (\d+)/.exec(output.text)?.[1];

@@ -11,7 +11,7 @@ export async function run(): Promise<void> {
   const failures: string[] = [];
   for (const [title, body] of Object.entries(tests)) {
     try {
-      await withLimit(body(), 60_000);
+      await withLimit(body(), 200_000);
       passed++;
       write(`ok   ${title}`);
     } catch (error) {

@@ -211,7 +211,7 @@ function textPageTab(): vscode.Tab | undefined {
 async function eventually<T>(
   read: () => T | PromiseLike<T>,
   accept: (value: T) => boolean,
-  limit = 45_000,
+  limit = 180_000,
 ): Promise<T> {
   const end = Date.now() + limit;
   for (;;) {

@@ -7,22 +7,27 @@ const settings = JSON.parse(process.argv[2] ?? "{}") as ReaderSettings;
 const engine = Engine.open(settings);
 engine.catch(() => undefined); // every call reports why the device could not be opened
 
-const methods = [
-  "info",
-  "probe",
-  "loadLm",
-  "loadSae",
-  "unload",
-  "selfCheck",
-  "analyse",
-  "predictions",
-  "logitEffects",
-  "generate",
-  "metaLatents",
-  "dropStreams",
-] as const satisfies (keyof ReaderMethods)[];
+// A record, so that a method of the table that is missing here does not compile.
+const methods = {
+  info: true,
+  probe: true,
+  loadLm: true,
+  loadSae: true,
+  unload: true,
+  selfCheck: true,
+  analyse: true,
+  predictions: true,
+  logitEffects: true,
+  generate: true,
+  metaLatents: true,
+  metaSummary: true,
+  metaMembers: true,
+  metaComparison: true,
+  relation: true,
+  dropStreams: true,
+} satisfies Record<keyof ReaderMethods, true>;
 const handlers = Object.fromEntries(
-  methods.map((method) => [
+  (Object.keys(methods) as (keyof ReaderMethods)[]).map((method) => [
     method,
     async (params: never, signal: AbortSignal) => (await engine)[method](params, signal),
   ]),

@@ -9,6 +9,7 @@ import { readText } from "../files/disk.ts";
 import type { Precision } from "../lm/precision.ts";
 import type { DeviceName, ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
+import { addDecoderVerbs } from "./command-line-decoders.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { Engine } from "./engine.ts";
 import { inspect } from "./verbs/inspect.ts";
@@ -26,7 +27,8 @@ export interface CommandSurroundings {
   readonly version: string;
 }
 
-interface CommonOptions {
+/** Options that every verb with an engine has. */
+export interface CommonOptions {
   readonly json?: boolean;
   readonly device: ReaderSettings["device"];
   readonly threads: number;
@@ -191,6 +193,7 @@ Cache: ${cacheFolder}`,
       }),
   );
   addRunVerbs({ program, version: around.version, signal });
+  addDecoderVerbs({ verb, withEngine, signal });
   return program;
 }
 

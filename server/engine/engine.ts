@@ -21,8 +21,8 @@ import { type Device, openDevice, probeDevices, runtimeVersion } from "../runtim
 import type { DeviceReport } from "../protocol/reader.ts";
 import { loadSae } from "../sae/load.ts";
 import { openSae } from "../sae/sae.ts";
-import { tensor } from "../tensor/tensor.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
+import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
 import { Loaded, type LoadedSae } from "./loaded.ts";
 import { modelPath, saeIdOf, saePath } from "./names.ts";
@@ -43,6 +43,7 @@ export class Engine implements Handlers<ReaderMethods> {
   readonly #lock = new DeviceLock();
   readonly #streams: StreamCache;
   readonly #selfChecks: SelfChecks;
+  readonly #decoders: DecoderAnalyses;
 
   private constructor(device: Device, reports: readonly DeviceReport[], settings: ReaderSettings) {
     this.#device = device;
@@ -50,6 +51,13 @@ export class Engine implements Handlers<ReaderMethods> {
     this.#settings = settings;
     this.#streams = new StreamCache(settings.memoryBudget * streamShare);
     this.#selfChecks = new SelfChecks(settings);
+    const { cacheFolder } = settings;
+    this.#decoders = new DecoderAnalyses({
+      loaded: this.loaded,
+      device,
+      lock: this.#lock,
+      cacheFolder,
+    });
   }
 
   /** Opens the device that the settings ask for. */
@@ -221,27 +229,24 @@ export class Engine implements Handlers<ReaderMethods> {
     );
   }
 
-  async metaLatents(
-    { meta, latents, k }: Parameters<ReaderMethods["metaLatents"]>[0],
-    signal?: AbortSignal,
-  ): Promise<ReturnType<ReaderMethods["metaLatents"]>> {
-    const { sae, info } = this.loaded.sae(meta);
-    const parent = this.loaded.sae(info.metaOf ?? meta).sae;
-    return this.#lock.run(
-      async () => {
-        const rows = unitRows(parent.decoderRows(latents), latents.length);
-        const found = await sae.encode(rows, signal);
-        const ranges = latents.map((_, row) => {
-          const from = found.offsets[row] ?? 0;
-          return [from, Math.min(from + k, found.offsets[row + 1] ?? from)] as const;
-        });
-        return {
-          latents: ranges.map((range) => Array.from(found.latents.subarray(...range))),
-          acts: ranges.map((range) => Array.from(found.acts.subarray(...range))),
-        };
-      },
-      { signal },
-    );
+  metaLatents(...asked: Parameters<DecoderAnalyses["metaLatents"]>) {
+    return this.#decoders.metaLatents(...asked);
+  }
+
+  metaSummary(...asked: Parameters<DecoderAnalyses["metaSummary"]>) {
+    return this.#decoders.metaSummary(...asked);
+  }
+
+  metaMembers(...asked: Parameters<DecoderAnalyses["metaMembers"]>) {
+    return this.#decoders.metaMembers(...asked);
+  }
+
+  metaComparison(...asked: Parameters<DecoderAnalyses["metaComparison"]>) {
+    return this.#decoders.metaComparison(...asked);
+  }
+
+  relation(...asked: Parameters<DecoderAnalyses["relation"]>) {
+    return this.#decoders.relation(...asked);
   }
 
   dropStreams({ prefix }: { prefix: string }): null {
@@ -255,17 +260,4 @@ export class Engine implements Handlers<ReaderMethods> {
       await this.unload({ id });
     await this.#device.close();
   }
-}
-
-/** `[n, d]` rows scaled to norm 1, as meta-SAEs read them. */
-function unitRows(rows: Float32Array, n: number) {
-  const d = rows.length / n;
-  const unit = new Float32Array(rows.length);
-  for (let row = 0; row < n; row++) {
-    let sum = 0;
-    for (let at = row * d; at < (row + 1) * d; at++) sum += (rows[at] as number) ** 2;
-    const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
-    for (let at = row * d; at < (row + 1) * d; at++) unit[at] = (rows[at] as number) * scale;
-  }
-  return tensor("float32", [n, d], unit);
 }

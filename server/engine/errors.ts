@@ -37,3 +37,11 @@ export function mixedBosPolicies(ids: readonly string[]): UserError {
 export function noSelfCheckText(path: string): UserError {
   return new UserError("no-self-check-text", `no sample text at ${path}; reinstall the extension`);
 }
+
+/** An SAE was asked for breakdowns that only a meta-SAE has. */
+export function notAMetaSae(id: string): UserError {
+  return new UserError(
+    "not-a-meta-sae",
+    `${id} does not say whose decoder rows it reads; name its parent, or choose a meta-SAE`,
+  );
+}

@@ -1,10 +1,14 @@
 /** A hover's content as Markdown, at most about twenty lines. */
 import type { CardLatent, TokenCard } from "../protocol/page.ts";
+import { counterpartText } from "../protocol/stitching.ts";
 import type { HoverContent } from "../workbench/workbench.ts";
 import { bar, code, commandLink, figure, plain, shortened } from "./markdown.ts";
 
 /** Latents of a split word that are shown beside the token's own. */
 const wordLatents = 3;
+/** Meta-latents that are shown of a latent, and latents of which the footer says what they are to a narrower SAE. */
+const metaParts = 4;
+const counterparts = 3;
 
 /** Renders cards of one token under each SAE. `links`: whether the editor can run our commands. */
 export function hoverMarkdown(content: HoverContent, uri: string, links: boolean): string {
@@ -71,16 +75,42 @@ function latentRow(card: TokenCard, it: CardLatent, links: boolean): string {
   return `| ${link} | \`${bar(it.share)}\` | ${figure(it.activation)} | ${meaning(it)} |`;
 }
 
-function meaning({ label, logitEffects, metaLatents }: CardLatent): string {
+function meaning({ label, logitEffects, metaLatents, metaExplained }: CardLatent): string {
   const what =
     label === undefined
       ? `*${(logitEffects ?? []).map((it) => `“${plain(shortened(it, 20))}”`).join(" ")}*`
       : plain(shortened(label, 70));
-  const parts = (metaLatents ?? []).filter((it) => it.label !== undefined).slice(0, 2);
-  const meta = parts.map((it) => plain(shortened(it.label ?? "", 30))).join(", ");
+  const meta = metaText(metaLatents ?? [], metaExplained);
   return meta ? `${what === "**" ? "" : what} ⊂ ${meta}` : what === "**" ? "" : what;
 }
 
+/** Up to four meta-latents with what each explains of the latent's direction; labels that are only derived lean. */
+function metaText(parts: NonNullable<CardLatent["metaLatents"]>, explained = 0): string {
+  if (parts.length === 0) return "";
+  const texts = parts.slice(0, metaParts).map(({ latent, share, label, derivedLabel }) => {
+    const name =
+      label !== undefined
+        ? plain(shortened(label, 24))
+        : derivedLabel !== undefined
+          ? `*${plain(shortened(derivedLabel, 24))}*`
+          : `#${latent}`;
+    return `${name} ${percent(share)}`;
+  });
+  return `${texts.join(", ")} (${percent(explained)} explained)`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
 function footer(card: TokenCard): string {
-  return `${code(card.sae)} · ${code(card.hook)} · ${card.device}`;
+  const place = `${code(card.sae)} · ${code(card.hook)} · ${card.device}`;
+  const compared = card.latents
+    .filter((it) => !it.dense)
+    .flatMap(({ latent, counterpart }) => (counterpart ? [{ latent, counterpart }] : []))
+    .slice(0, counterparts);
+  const [first] = compared;
+  if (!first) return place;
+  const texts = compared.map((it) => `#${it.latent} ${counterpartText(it.counterpart)}`);
+  return `${place}  \nbeside ${code(first.counterpart.narrow)}: ${texts.join(" · ")}`;
 }

@@ -3,6 +3,7 @@
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
 import type { RunMethods } from "./runs.ts";
+import type { Counterpart } from "./stitching.ts";
 
 /** How a token strip is coloured. */
 export type HeatMode = "activation" | "pinned" | "l0" | "error" | "loss";
@@ -71,8 +72,19 @@ export interface CardLatent {
   /** Strongest next-token effects, given for latents without a label. */
   readonly logitEffects?: readonly string[];
   readonly dense: boolean;
-  /** Meta-latents of this latent, if a meta-SAE of its SAE is loaded. */
-  readonly metaLatents?: readonly { latent: number; activation: number; label?: string }[];
+  /** Meta-latents of this latent, if a meta-SAE of its SAE is loaded; `share`: of the latent's direction. */
+  readonly metaLatents?: readonly {
+    latent: number;
+    activation: number;
+    share: number;
+    label?: string;
+    /** Made of labels of latents that it is part of. */
+    derivedLabel?: string;
+  }[];
+  /** Share of the latent's direction that its meta-latents explain together. */
+  readonly metaExplained?: number;
+  /** What this latent is to a narrower SAE on the same hook point, once that is known. */
+  readonly counterpart?: Counterpart;
 }
 
 /** All about one token under one SAE. */

@@ -3,6 +3,8 @@
  * models and SAEs on one device. Plain data and typed arrays only.
  */
 import type { ContextSource, ContextTokens } from "./context.ts";
+import type { MetaReaderMethods } from "./meta.ts";
+import type { StitchReaderMethods } from "./stitching.ts";
 
 /** How a reader is started. */
 export interface ReaderSettings {
@@ -158,7 +160,7 @@ export interface PredictionReading {
 }
 
 /** The table. */
-export interface ReaderMethods {
+export interface ReaderMethods extends MetaReaderMethods, StitchReaderMethods {
   info(params: Record<string, never>): ReaderInfo;
   /** The same with every device of the platform tried and compared with the CPU, however slow. */
   probe(params: Record<string, never>): ReaderInfo;
@@ -193,11 +195,6 @@ export interface ReaderMethods {
     temperature?: number;
     seed?: number;
   }): { text: string; ids: Int32Array };
-  /** Meta-latents of the given latents of the meta-SAE's parent. */
-  metaLatents(params: { meta: string; latents: readonly number[]; k: number }): {
-    latents: number[][];
-    acts: number[][];
-  };
   /** Forgets the KV caches of a document's streams. */
   dropStreams(params: { prefix: string }): null;
 }

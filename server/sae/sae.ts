@@ -121,6 +121,11 @@ export class Sae {
     return rows;
   }
 
+  /** What it was read from, for those who make another SAE of it. */
+  get description(): SaeDescription {
+    return this.#description;
+  }
+
   /** Frees the device's memory and closes the weight files. */
   async release(): Promise<void> {
     await this.#encoder.release();

@@ -10,6 +10,7 @@ import { rowsOf } from "./graph-encoder.ts";
 import type { Sae } from "./sae.ts";
 import { seeded } from "./seeded-random.ts";
 import type { SparseActs } from "./sparse-acts.ts";
+import { shuffledRows, unitRows } from "./unit-rows.ts";
 
 /** Activations of one sequence from its position 0 on. */
 export interface CheckWindow {
@@ -203,29 +204,4 @@ function show(value: number): string {
 function flat(target: Tensor<"float32">, d_out: number): Tensor<"float32"> {
   const whole = tensor("float32", [sizeOf(target.dims) / d_out, d_out], target.data);
   return rowsOf(whole, 0, whole.dims[0]!);
-}
-
-/** Rows scaled to norm 1; a row of zeros stays. */
-function unitRows(rows: Float32Array, width: number): Float32Array {
-  const unit = new Float32Array(rows.length);
-  for (let from = 0; from < rows.length; from += width) {
-    let squares = 0;
-    for (let at = from; at < from + width; at++) squares += rows[at]! ** 2;
-    const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let at = from; at < from + width; at++) unit[at] = rows[at]! * scale;
-  }
-  return unit;
-}
-
-/** The entries of each row in random order (Fisher and Yates). */
-function shuffledRows(rows: Float32Array, width: number, random: () => number): Float32Array {
-  const result = rows.slice();
-  for (let from = 0; from < rows.length; from += width)
-    for (let last = width - 1; last > 0; last--) {
-      const other = from + Math.floor(random() * (last + 1));
-      const kept = result[from + last]!;
-      result[from + last] = result[other]!;
-      result[other] = kept;
-    }
-  return result;
 }

@@ -2,15 +2,11 @@
  * Facts about single latents that the reader computes and that do not depend on the text: their strongest
  * next-token effects and their meta-latents. Asked for in batches and remembered.
  */
+import type { MetaBreakdown } from "../protocol/meta.ts";
 import type { ReaderProcess } from "./reader-process.ts";
 
 interface Effects {
   readonly texts: readonly string[];
-}
-
-interface MetaLatents {
-  readonly latents: readonly number[];
-  readonly acts: readonly number[];
 }
 
 /** Latents asked for in one call; small enough that a hover never waits long behind it. */
@@ -21,7 +17,7 @@ export class LatentFacts {
   readonly #reader: ReaderProcess;
   #generation = 0;
   readonly #effects = new Map<string, Map<number, Effects>>();
-  readonly #metaLatents = new Map<string, Map<number, MetaLatents>>();
+  readonly #metaLatents = new Map<string, Map<number, MetaBreakdown>>();
 
   constructor(reader: ReaderProcess) {
     this.#reader = reader;
@@ -45,17 +41,16 @@ export class LatentFacts {
     return known;
   }
 
-  /** Up to four meta-latents of each latent. */
+  /** How each latent breaks down, with up to four meta-latents. */
   async metaLatents(
     meta: string,
     latents: readonly number[],
     signal?: AbortSignal,
-  ): Promise<ReadonlyMap<number, MetaLatents>> {
+  ): Promise<ReadonlyMap<number, MetaBreakdown>> {
     const known = this.#known(this.#metaLatents, meta);
     for (const batch of batches(latents.filter((it) => !known.has(it)))) {
       const found = await this.#reader.call("metaLatents", { meta, latents: batch, k: 4 }, signal);
-      for (const [row, latent] of batch.entries())
-        known.set(latent, { latents: found.latents[row] ?? [], acts: found.acts[row] ?? [] });
+      for (const breakdown of found) known.set(breakdown.latent, breakdown);
     }
     return known;
   }

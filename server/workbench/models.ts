@@ -17,7 +17,7 @@ export interface ModelSet {
   readonly lm: LmInfo;
   /** SAEs that read text. */
   readonly saes: readonly SaeInfo[];
-  /** Meta-SAEs whose parent is among `saes`. */
+  /** Meta-SAEs whose parent is among `saes` or among these. */
   readonly metas: readonly SaeInfo[];
 }
 
@@ -139,7 +139,14 @@ export class Models {
         }),
       );
     const saes = infos.filter((info) => !info.metaOf);
-    const metas = infos.filter((info) => saes.some((sae) => sae.id === info.metaOf));
+    // A meta-SAE may itself have one.
+    const used = new Set(saes.map(({ id }) => id));
+    for (let before = -1; before !== used.size;) {
+      before = used.size;
+      for (const { id, metaOf } of infos)
+        if (metaOf !== undefined && used.has(metaOf)) used.add(id);
+    }
+    const metas = infos.filter((info) => info.metaOf !== undefined && used.has(info.id));
     return { lm, saes, metas };
   }
 }

@@ -1,9 +1,11 @@
 /** The card of one token under one SAE: what a hover and the text page show. */
 import type { CardLatent, TokenCard } from "../protocol/page.ts";
+import type { MetaBreakdown } from "../protocol/meta.ts";
 import type { ContextReading, SaeInfo } from "../protocol/reader.ts";
 import { tokenFlags } from "../protocol/context.ts";
 import type { ContextState } from "./documents.ts";
 import { labelOf } from "./labels.ts";
+import { type DecoderFacts, narrowerOf } from "./decoder-facts.ts";
 import type { LatentFacts } from "./latent-facts.ts";
 import type { LatentsFile } from "./latents-file.ts";
 import type { Models, ModelSet } from "./models.ts";
@@ -13,6 +15,7 @@ import { tokenRange } from "./positions.ts";
 export interface CardSources {
   readonly models: Models;
   readonly facts: LatentFacts;
+  readonly decoders: DecoderFacts;
   readonly latentsFile: LatentsFile | undefined;
   readonly device: string;
 }
@@ -82,7 +85,7 @@ export async function tokenCard(
 }
 
 async function cardLatents(
-  { models, facts, latentsFile }: CardSources,
+  { models, facts, decoders, latentsFile }: CardSources,
   { set, sae }: { set: ModelSet; sae: SaeInfo },
   found: readonly { latent: number; activation: number }[],
   signal?: AbortSignal,
@@ -100,11 +103,13 @@ async function cardLatents(
       signal,
     ));
   const dense = new Set(models.selfCheck(sae.id)?.denseLatents);
+  const narrow = narrowerOf(sae, set.saes);
+  const counterpart = narrow && decoders.counterpart(sae.id, narrow.id);
+  const parts = meta && metaParts({ decoders, latentsFile }, { sae, meta }, metas);
   return found.map(({ latent, activation }) => {
     const text = label(latent);
     const largest = Math.max(models.maxActivation(sae.id, latent), Math.abs(activation));
     const raised = effects.get(latent)?.texts;
-    const parts = metas?.get(latent);
     return {
       latent,
       activation,
@@ -112,18 +117,39 @@ async function cardLatents(
       ...(text === undefined ? {} : { label: text }),
       ...(text === undefined && raised ? { logitEffects: raised } : {}),
       dense: dense.has(latent),
-      ...(parts && meta
-        ? {
-            metaLatents: parts.latents.map((it, at) => {
-              const name = labelOf(latentsFile, meta, it);
-              return {
-                latent: it,
-                activation: parts.acts[at] ?? 0,
-                ...(name === undefined ? {} : { label: name }),
-              };
-            }),
-          }
-        : {}),
+      ...parts?.(latent),
+      ...(counterpart ? { counterpart: counterpart(latent) } : {}),
     };
   });
+}
+
+/** Meta-latents of latents with their labels: their own, or what their members' labels suggest. */
+function metaParts(
+  { decoders, latentsFile }: Pick<CardSources, "decoders" | "latentsFile">,
+  { sae, meta }: { sae: SaeInfo; meta: SaeInfo },
+  breakdowns: ReadonlyMap<number, MetaBreakdown> | undefined,
+): (latent: number) => Pick<CardLatent, "metaLatents" | "metaExplained"> | undefined {
+  const own = (latent: number): string | undefined => labelOf(latentsFile, meta, latent);
+  const unlabelled = [...(breakdowns?.values() ?? [])]
+    .flatMap(({ parts }) => parts.map((it) => it.latent))
+    .filter((latent) => own(latent) === undefined);
+  const derived = decoders.derivedLabels({ meta, latents: unlabelled }, (latent) =>
+    labelOf(latentsFile, sae, latent),
+  );
+  return (latent) => {
+    const breakdown = breakdowns?.get(latent);
+    if (!breakdown) return undefined;
+    const metaLatents = breakdown.parts.map(({ latent: part, activation, share }) => {
+      const label = own(part);
+      const guess = label === undefined ? derived.get(part) : undefined;
+      return {
+        latent: part,
+        activation,
+        share,
+        ...(label === undefined ? {} : { label }),
+        ...(guess === undefined ? {} : { derivedLabel: guess }),
+      };
+    });
+    return { metaLatents, metaExplained: breakdown.explained };
+  };
 }

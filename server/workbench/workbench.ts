@@ -8,6 +8,7 @@ import type { DocumentStatus, PinnedLatent, TokenCard } from "../protocol/page.t
 import type { ContextReading, ReaderInfo, SaeInfo } from "../protocol/reader.ts";
 import { Analyses, bosPoliciesOf } from "./analyses.ts";
 import { type ContextState, OpenDocument } from "./documents.ts";
+import { DecoderFacts } from "./decoder-facts.ts";
 import { LatentFacts } from "./latent-facts.ts";
 import { type LatentsFile, readLatentsFile, type SaeEntry } from "./latents-file.ts";
 import { type Choice, Models, type ModelSet } from "./models.ts";
@@ -53,6 +54,7 @@ export class Workbench {
   readonly documents: Map<string, OpenDocument> = new Map();
   readonly models: Models;
   readonly facts: LatentFacts;
+  readonly decoders: DecoderFacts;
   readonly reader: ReaderProcess;
   readonly analyses: Analyses;
   readonly runs: Runs;
@@ -81,6 +83,11 @@ export class Workbench {
     });
     this.models = new Models(this.reader);
     this.facts = new LatentFacts(this.reader);
+    this.decoders = new DecoderFacts(
+      this.reader,
+      () => options.onChanged([...this.documents.values()]),
+      (error) => options.onLog("warn", stackOf(error)),
+    );
     this.analyses = new Analyses({
       reader: this.reader,
       models: this.models,
@@ -294,8 +301,8 @@ export class Workbench {
     choice: Parameters<typeof tokenCard>[2],
     signal?: AbortSignal,
   ): Promise<TokenCard> {
-    const { models, facts, latentsFile, device } = this;
-    return tokenCard({ models, facts, latentsFile, device }, place, choice, signal);
+    const { models, facts, decoders, latentsFile, device } = this;
+    return tokenCard({ models, facts, decoders, latentsFile, device }, place, choice, signal);
   }
 
   /** State of a document in one sentence. */

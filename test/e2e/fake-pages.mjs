@@ -59,8 +59,8 @@ export function fakePages({ change = {}, tokens = 120, texts, labels = true } = 
     ...(rank === 0
       ? {
           metaLatents: [
-            { latent: 12, activation: 0.7, label: "people" },
-            { latent: 88, activation: 0.3 },
+            { latent: 12, activation: 0.7, share: 0.31, label: "people" },
+            { latent: 88, activation: 0.3, share: 0.08, derivedLabel: "born in / city names" },
           ],
         }
       : {}),

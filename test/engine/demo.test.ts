@@ -128,9 +128,10 @@ test("self-check: measured figures near those that the demo was published with",
 test("meta-latents and logit effects of latents", async () => {
   await engine.loadSae({ path: demoSae("resid2-6144"), lm });
   await engine.loadSae({ path: demoSae("meta-512"), lm });
-  const { latents, acts } = await engine.metaLatents({ meta: "meta-512", latents: [17, 33], k: 4 });
-  expect(latents.every((row) => row.length <= 4 && row.length > 0)).toBe(true);
-  expect(acts[0]?.[0]).toBeGreaterThan(acts[0]?.[1] ?? 0);
+  const found = await engine.metaLatents({ meta: "meta-512", latents: [17, 33], k: 4 });
+  expect(found.every(({ parts }) => parts.length <= 4 && parts.length > 0)).toBe(true);
+  const [first, second] = found[0]?.parts ?? [];
+  expect(first?.activation).toBeGreaterThan(second?.activation ?? 0);
   const { texts } = await engine.logitEffects({
     lm,
     sae: "resid2-6144",

@@ -125,4 +125,18 @@ test("what is in use is told from what is loaded for another file", async () => 
   expect(flags.get("resid2-1024")).toEqual([true, false]);
   expect(flags.get("resid2-6144-k2")).toEqual([false, false]);
   expect(lms.filter((it) => it.inUse)).toMatchObject([{ id: "demo/lm", loaded: true }]);
+
+test("a hover names meta-latents with their shares, and soon what latents are to the narrower SAE", async () => {
+  const uri = await client.open(promptPath("meta.txt"), "The water is cold.");
+  await client.page("use", { saes: ["resid2-6144", "meta-512", "resid2-1024"] });
+  const at = { line: 0, character: 5 };
+  const first = textOf(await client.hover(uri, at)) ?? "";
+  expect(first).toMatch(/⊂ [^|]+ \d+ %[^|]* \(\d+ % explained\)/);
+  const wanted = /beside `resid2-1024`: #\d+ (novel \(nearest|reconstruction of) #\d+/;
+  let text = first;
+  for (let tries = 0; tries < 50 && !wanted.test(text); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    text = textOf(await client.hover(uri, at)) ?? "";
+  }
+  expect(text).toMatch(wanted);
 });

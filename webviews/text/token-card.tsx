@@ -139,9 +139,16 @@ function MetaLatents({ latent }: { latent: CardLatent }): JSX.Element | null {
     <div class="meta">
       <span class="sr-only">Meta-latents: </span>
       {metas.map((meta) => (
-        <span class="meta-latent" key={meta.latent} title={`Meta-latent ${meta.latent}`}>
-          #{meta.latent} {figure(meta.activation)}
-          {meta.label && ` ${visibleText(meta.label)}`}
+        <span
+          class="meta-latent"
+          key={meta.latent}
+          title={`Meta-latent ${meta.latent}, activation ${figure(meta.activation)}${meta.label === undefined && meta.derivedLabel !== undefined ? "; named after latents that it is part of" : ""}`}
+        >
+          #{meta.latent} {Math.round(meta.share * 100)} %
+          {meta.label !== undefined && ` ${visibleText(meta.label)}`}
+          {meta.label === undefined && meta.derivedLabel !== undefined && (
+            <em> {visibleText(meta.derivedLabel)}</em>
+          )}
         </span>
       ))}
     </div>

@@ -7,9 +7,12 @@ import { metaReport, printMetaReport } from "./verbs/meta.ts";
 /** What these verbs need of the program around them. */
 export interface DecoderVerbs {
   /** A new verb with the common options. */
-  verb(name: string, description: string): Command;
+  readonly verb: (name: string, description: string) => Command;
   /** Opens an engine for some work. */
-  withEngine<T>(options: CommonOptions, work: (engine: Engine) => Promise<T>): Promise<T>;
+  readonly withEngine: <T>(
+    options: CommonOptions,
+    work: (engine: Engine) => Promise<T>,
+  ) => Promise<T>;
   readonly signal: AbortSignal;
 }
 

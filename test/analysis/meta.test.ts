@@ -166,14 +166,13 @@ test("a row without direction explains nothing", async () => {
 });
 
 test("labels that are made of members' labels", () => {
-  const member = (latent: number) => ({ latent, activation: 1, cosine: 1 });
   const labels: Record<number, string> = {
     1: "cities",
     3: "rivers",
     4: "cities",
     5: "x".repeat(60),
   };
-  const label = (...latents: number[]) => derivedLabel(latents.map(member), (it) => labels[it]);
+  const label = (...latents: number[]) => derivedLabel(latents.map(memberOf), (it) => labels[it]);
   expect(label(0, 1, 2, 4, 3)).toBe("cities / rivers");
   expect(label(5)).toBe(`${"x".repeat(39)}…`);
   expect(label(0, 2)).toBeUndefined();
@@ -181,4 +180,8 @@ test("labels that are made of members' labels", () => {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function memberOf(latent: number): { latent: number; activation: number; cosine: number } {
+  return { latent, activation: 1, cosine: 1 };
 }

@@ -49,12 +49,6 @@ export function toyFolder(
   for (let latent = 0; latent < d_sae; latent++)
     for (let at = 0; at < d_in; at++)
       W_enc[at * d_sae + latent] = W_dec.data[latent * d_in + at] as number;
-  const vector = (values: readonly number[] | undefined, length: number, other: number) =>
-    tensor(
-      "float32",
-      [length],
-      Float32Array.from({ length }, (_, at) => values?.[at] ?? other),
-    );
   const { metadata, ...own } = cfg;
   const architecture = own["architecture"] ?? "jumprelu";
   return made(
@@ -86,6 +80,15 @@ export function toyFolder(
     },
     name,
   );
+}
+
+function vector(
+  values: readonly number[] | undefined,
+  length: number,
+  otherwise: number,
+): Tensor<"float32"> {
+  const data = Float32Array.from({ length }, (_, at) => values?.[at] ?? otherwise);
+  return tensor("float32", [length], data);
 }
 
 /** The same, opened. */

@@ -125,6 +125,7 @@ test("what is in use is told from what is loaded for another file", async () => 
   expect(flags.get("resid2-1024")).toEqual([true, false]);
   expect(flags.get("resid2-6144-k2")).toEqual([false, false]);
   expect(lms.filter((it) => it.inUse)).toMatchObject([{ id: "demo/lm", loaded: true }]);
+});
 
 test("a hover names meta-latents with their shares, and soon what latents are to the narrower SAE", async () => {
   const uri = await client.open(promptPath("meta.txt"), "The water is cold.");

@@ -1,8 +1,8 @@
 /** The verbs that start runs: `train`, `harvest`, `import-run`. */
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { resolve } from "node:path";
-import type { DeviceName } from "../protocol/reader.ts";
 import type { ShardDType } from "../store/activation-shards.ts";
+import { count, defined, device, json, oneOf } from "./command-line-options.ts";
 import { harvest, type HarvestPlan, type HarvestResult } from "./runs/harvest.ts";
 import { importRun } from "./runs/import-run.ts";
 import { parseFilesConfig } from "./runs/run-config.ts";
@@ -149,24 +149,8 @@ function resultText(result: HarvestPlan | HarvestResult): string {
   return `${shards - resumedFrom} shards in ${seconds.toFixed(1)} s, ${tokensPerSecond} tokens/s`;
 }
 
-function defined<T extends object>(options: T): Partial<T> {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Partial<T>;
-}
-
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-function count(value: string): number {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 1)
-    throw new InvalidArgumentError("expected a whole number from 1.");
-  return number;
-}
-
-function device(value: string): "auto" | DeviceName {
-  return oneOf(value, ["auto", "cpu", "cuda", "webgpu", "dml", "coreml"]);
 }
 
 function priority(value: string): RunPriority {
@@ -175,22 +159,4 @@ function priority(value: string): RunPriority {
 
 function shardDType(value: string): ShardDType {
   return oneOf(value, ["float32", "float16", "bfloat16"]);
-}
-
-function oneOf<const T extends string>(value: string, names: readonly T[]): T {
-  const found = names.find((name) => name === value);
-  if (found === undefined) throw new InvalidArgumentError(`expected one of ${names.join(", ")}.`);
-  return found;
-}
-
-function json(value: string): Record<string, unknown> {
-  try {
-    const parsed: unknown = JSON.parse(value);
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
-      return parsed as Record<string, unknown>;
-    }
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError("expected a JSON object.");
 }

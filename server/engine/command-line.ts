@@ -7,9 +7,11 @@ import { availableParallelism, totalmem } from "node:os";
 import { isCancelled, UserError } from "../base/errors.ts";
 import { readText } from "../files/disk.ts";
 import type { Precision } from "../lm/precision.ts";
-import type { DeviceName, ReaderSettings } from "../protocol/reader.ts";
+import type { ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import { addDecoderVerbs } from "./command-line-decoders.ts";
+import { addEvalVerbs } from "./command-line-evals.ts";
+import { collect, count, device, fact } from "./command-line-options.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { Engine } from "./engine.ts";
 import { inspect } from "./verbs/inspect.ts";
@@ -33,8 +35,6 @@ export interface CommonOptions {
   readonly device: ReaderSettings["device"];
   readonly threads: number;
 }
-
-type Facts = Record<string, string | number | boolean>;
 
 /** Runs one verb and returns the exit code. */
 export async function runCommandLine(
@@ -194,6 +194,7 @@ Cache: ${cacheFolder}`,
   );
   addRunVerbs({ program, version: around.version, signal });
   addDecoderVerbs({ verb, withEngine, signal });
+  addEvalVerbs({ program, version: around.version, signal });
   return program;
 }
 
@@ -245,35 +246,8 @@ function sequenceOf(options: { text?: string; ids?: string; idsFile?: string }):
   return { ids: Int32Array.from(ids) };
 }
 
-function collect(value: string, all: readonly string[]): string[] {
-  return [...all, value];
-}
-
-function count(value: string): number {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 1)
-    throw new InvalidArgumentError("expected a whole number from 1.");
-  return number;
-}
-
-function device(value: string): "auto" | DeviceName {
-  const names = ["auto", "cpu", "cuda", "webgpu", "dml", "coreml"];
-  if (!names.includes(value))
-    throw new InvalidArgumentError(`expected one of ${names.join(", ")}.`);
-  return value as "auto" | DeviceName;
-}
-
 function precision(value: string): Precision {
   if (value !== "float32" && value !== "float64")
     throw new InvalidArgumentError("expected float32 or float64.");
   return value;
-}
-
-function fact(value: string, all: Facts): Facts {
-  const [key, text] = [value.slice(0, value.indexOf("=")), value.slice(value.indexOf("=") + 1)];
-  if (!key || !value.includes("=")) throw new InvalidArgumentError("expected key=value.");
-  const number = Number(text);
-  const parsed =
-    text === "true" ? true : text === "false" ? false : Number.isNaN(number) ? text : number;
-  return { ...all, [key]: parsed };
 }

@@ -12,6 +12,11 @@ import { badTokenWindows } from "./errors.ts";
 
 const format = "latent-workbench-token-windows-1";
 
+/** Whether a safetensors file of this metadata is one of token windows. */
+export function isTokenWindows(metadata: Readonly<Record<string, string>>): boolean {
+  return metadata["format"] === format;
+}
+
 /** Windows of tokens one after the other. */
 export class TokenWindows {
   readonly #ids: Uint16Array | Int32Array;
@@ -59,7 +64,7 @@ export class TokenWindows {
   static read(path: string): TokenWindows {
     const bytes = readBytes(path);
     const { metadata } = inFile(path, () => readSafetensorsHeader(bytes));
-    if (metadata["format"] !== format) {
+    if (!isTokenWindows(metadata)) {
       throw badTokenWindows(path, `its format is ${metadata["format"] ?? "not named"}`);
     }
     const tensors = inFile(path, () => readSafetensors(bytes));

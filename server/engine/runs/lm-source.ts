@@ -163,7 +163,7 @@ function planOf(hooks: readonly HookPoint[]): {
 }
 
 /** Ids of BOS, EOS and the other tokens that the tokenizer's config names. */
-function specialIds({ tokenizer, eosIds }: LanguageModel): Set<number> {
+export function specialIds({ tokenizer, eosIds }: LanguageModel): Set<number> {
   const named = Object.values(tokenizer.namedTokens).map((token) => tokenizer.idOf(token));
   const ids = [...named, tokenizer.bosId, ...tokenizer.eosIds, ...eosIds];
   return new Set(ids.filter((id) => id !== undefined));

@@ -54,7 +54,7 @@ export async function readPrompts(
     files: source.files,
   };
   const policy = decide(parseFilesConfig(given, "evaluate", process.cwd()), lm);
-  const files = await corpusFiles(policy.files);
+  const files = corpusFiles(policy.files);
   const windows = await buildTokenWindows(lm, files, policy, {
     signal: report.signal,
     onProgress: ({ tokens }) =>

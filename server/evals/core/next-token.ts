@@ -207,8 +207,6 @@ class SliceMerge {
   }
 
   finish(): Comparison {
-    const logSum = ({ max, sum }: RunSums): Float64Array =>
-      max.map((it, row) => it + Math.log(sum[row]!));
     const { clean, sae, ablated } = this.#runs;
     const lse = { clean: logSum(clean), sae: logSum(sae), ablated: logSum(ablated) };
     const loss = (name: keyof ThreeRuns): Float64Array =>
@@ -220,4 +218,8 @@ class SliceMerge {
       divergence: { sae: divergence("sae"), ablated: divergence("ablated") },
     };
   }
+}
+
+function logSum({ max, sum }: RunSums): Float64Array {
+  return max.map((it, row) => it + Math.log(sum[row]!));
 }

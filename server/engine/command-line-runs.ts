@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { resolve } from "node:path";
 import type { ShardDType } from "../store/activation-shards.ts";
+import { addIndex } from "./command-line-index.ts";
 import { count, defined, device, json, oneOf } from "./command-line-options.ts";
 import { harvest, type HarvestPlan, type HarvestResult } from "./runs/harvest.ts";
 import { importRun } from "./runs/import-run.ts";
@@ -14,6 +15,8 @@ import { train } from "./runs/train.ts";
 export interface RunVerbs {
   readonly program: Command;
   readonly version: string;
+  /** The model to take where none is named. */
+  readonly bundledLm: string;
   readonly signal: AbortSignal;
 }
 
@@ -26,6 +29,7 @@ export function addRunVerbs(verbs: RunVerbs): void {
   process.stdout.on("error", () => {});
   addTrain(verbs);
   addHarvest(verbs);
+  addIndex(verbs, { verb, shower, print });
   verb(verbs, "import-run", "translate a training config of SAELens or dictionary_learning")
     .argument("<config>", "JSON with sae_cfg and trainer_cfg, or with trainer_class")
     .requiredOption("--output <file>", "run file to write")

@@ -192,7 +192,7 @@ Cache: ${cacheFolder}`,
         );
       }),
   );
-  addRunVerbs({ program, version: around.version, signal });
+  addRunVerbs({ program, version: around.version, bundledLm: around.bundled.lm, signal });
   addDecoderVerbs({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
   return program;

@@ -4,7 +4,7 @@
  * start reading at `Engine`.
  */
 import { generate } from "../lm/generate.ts";
-import { parseHookPoint } from "../lm/hook-points.ts";
+import { parseHookPoint, writesToResidual } from "../lm/hook-points.ts";
 import { loadLm } from "../lm/load.ts";
 import { logitLens } from "../lm/logit-lens.ts";
 import type { Precision } from "../lm/precision.ts";
@@ -193,8 +193,7 @@ export class Engine implements Handlers<ReaderMethods> {
     const { hook, hookOut, sae: weights } = this.loaded.sae(sae);
     const model = this.loaded.lm(lm);
     // Only directions that are added to the residual stream have an effect on logits of their own.
-    const writes = ["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed"];
-    if (this.loaded.sae(sae).info.metaOf || !writes.includes((hookOut ?? hook).kind))
+    if (this.loaded.sae(sae).info.metaOf || !writesToResidual(hookOut ?? hook))
       return Promise.resolve({ texts: latents.map(() => []), values: latents.map(() => []) });
     return this.#lock.run(
       async () => {

@@ -133,6 +133,11 @@ export function parseHookPoint(name: string): HookPoint {
   return point;
 }
 
+/** Whether what is read there is, or is added to, the residual stream: only its directions have an effect on logits. */
+export function writesToResidual({ kind }: HookPoint): boolean {
+  return ["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed"].includes(kind);
+}
+
 /** The name that TransformerLens prints for a hook point. */
 export function printHookPoint(point: HookPoint): string {
   return "layer" in point

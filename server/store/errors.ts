@@ -48,3 +48,11 @@ export function badTokenWindows(file: string, found: string): UserError {
     `${file} is no file of token windows: ${found}; remove it, it is made again from the corpus`,
   );
 }
+
+/** A folder without an index of latents, or with one of another layout. */
+export function noIndex(folder: string, found: string): UserError {
+  return new UserError(
+    "no-index",
+    `${folder} holds no latent index that this version reads: ${found}; build it with latent-workbench index`,
+  );
+}

@@ -49,6 +49,16 @@ export class TokenWindows {
     return Int32Array.from(this.#ids.subarray(this.#starts[index], this.#starts[index + 1]));
   }
 
+  /** Place of a window's first token among all tokens; of the end for the number of windows. */
+  start(index: number): number {
+    return this.#starts[index]!;
+  }
+
+  /** Id of a token by its place among all tokens. */
+  idAt(place: number): number {
+    return this.#ids[place]!;
+  }
+
   /** Writes them as one file, whole or absent; returns its sha256. */
   write(path: string): string {
     const dtype = this.#ids instanceof Uint16Array ? "uint16" : "int32";

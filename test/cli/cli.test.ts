@@ -184,3 +184,16 @@ test("truncated weights and an SAE of another model are refused with what was fo
   expect(other).toMatchObject({ code: 1 });
   expect(other.err).toMatch(/width|layer|hook/);
 });
+
+test("index builds an index of an SAE over a corpus, and finds it there the next time", () => {
+  const folder = join(scratch, "index");
+  const sae = join(demo, "saes/resid2-1024");
+  const small = ["--ctx", "32", "--max-tokens", "128", "--output", folder, "--json"];
+  const call = ["index", "--sae", sae, "--files", join(demo, "self-check.txt"), ...small];
+  const { code, out } = run(...call);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ sae: "resid2-1024", latents: 1024, wasFinished: false });
+  expect(JSON.parse(run("index", folder, "--json").out)).toMatchObject({ wasFinished: true });
+  const { code: refused, err } = run("index", "--sae", sae);
+  expect([refused, err]).toEqual([1, "give the folder of an index, or --sae and --files\n"]);
+});

@@ -195,3 +195,27 @@ function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
+
+/** A folder without the run file of an index. */
+export function noIndexRun(folder: string): UserError {
+  return new UserError(
+    "no-index-run",
+    `${folder} has no run.jsonc of an index; give --sae and --files to begin one`,
+  );
+}
+
+/** A folder was begun with another SAE, corpus or policy. */
+export function otherIndex(folder: string): UserError {
+  return new UserError(
+    "other-index",
+    `${folder} has a run.jsonc that says otherwise; give the folder alone to go on with it, or another --output`,
+  );
+}
+
+/** Meta-SAEs read decoder rows, of which there is no corpus. */
+export function metaHasNoCorpus(id: string, parent: string): UserError {
+  return new UserError(
+    "meta-sae-reads-no-text",
+    `${id} is a meta-SAE: it reads the decoder rows of ${parent}, not text; index ${parent} instead`,
+  );
+}

@@ -24,6 +24,8 @@ const methods = {
   metaMembers: true,
   metaComparison: true,
   relation: true,
+  attribute: true,
+  steer: true,
   dropStreams: true,
 } satisfies Record<keyof ReaderMethods, true>;
 const handlers = Object.fromEntries(
@@ -33,7 +35,7 @@ const handlers = Object.fromEntries(
   ]),
 ) as unknown as Handlers<ReaderMethods>;
 
-serve<ReaderMethods>(
+const tell = serve<ReaderMethods>(
   {
     post: (message) => process.send?.(message, undefined, undefined, () => undefined),
     onMessage: (listener) => process.on("message", listener),
@@ -41,5 +43,9 @@ serve<ReaderMethods>(
   handlers,
   (error, method) =>
     process.stderr.write(`${method}: ${String((error as Error)?.stack ?? error)}\n`),
+);
+void engine.then(
+  (opened) => (opened.onProgress = (progress) => tell("progress", progress)),
+  () => undefined,
 );
 process.on("disconnect", () => process.exit(0));

@@ -12,6 +12,7 @@ import { readerInfoText } from "../protocol/reader-info-text.ts";
 import { addDecoderVerbs } from "./command-line-decoders.ts";
 import { addEvalVerbs } from "./command-line-evals.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
+import { addCauseVerbs } from "./command-line-causes.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { Engine } from "./engine.ts";
 import { inspect } from "./verbs/inspect.ts";
@@ -193,6 +194,7 @@ Cache: ${cacheFolder}`,
       }),
   );
   addRunVerbs({ program, version: around.version, bundledLm: around.bundled.lm, signal });
+  addCauseVerbs({ verb, withEngine, bundled: around.bundled, signal });
   addDecoderVerbs({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
   return program;

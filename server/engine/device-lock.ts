@@ -23,6 +23,16 @@ export class DeviceLock {
     }
   }
 
+  /** In the middle of a background job: lets urgent jobs that wait go first, and goes on after them. */
+  async giveWay(signal?: AbortSignal): Promise<void> {
+    if (this.#urgent.length > 0) {
+      const again = new Promise<void>((resolve) => this.#background.unshift(resolve));
+      this.#leave();
+      await again;
+    }
+    signal?.throwIfAborted();
+  }
+
   #enter(queue: (() => void)[]): Promise<void> {
     if (!this.#busy) {
       this.#busy = true;

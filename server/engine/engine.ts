@@ -18,17 +18,21 @@ import type {
   SaeInfo,
 } from "../protocol/reader.ts";
 import { type Device, openDevice, probeDevices, runtimeVersion } from "../runtime/device.ts";
+import type { ReaderProgress } from "../protocol/interventions.ts";
 import type { DeviceReport } from "../protocol/reader.ts";
 import { loadSae } from "../sae/load.ts";
 import { openSae } from "../sae/sae.ts";
+import { type CausalState, readAttribution } from "./attribution.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
 import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
+import { KeptGradients } from "./kept-gradients.ts";
 import { Loaded, type LoadedSae } from "./loaded.ts";
 import { modelPath, saeIdOf, saePath } from "./names.ts";
 import { readPredictions } from "./predictions.ts";
 import { readContext } from "./read-context.ts";
 import { SelfChecks } from "./self-checks.ts";
+import { readSteering } from "./steering.ts";
 import { StreamCache } from "./streams.ts";
 
 /** Share of the memory budget that KV caches and kept residuals may take. */
@@ -37,10 +41,13 @@ const streamShare = 0.25;
 /** The methods of a reader. Everything that touches the device takes turns through one lock. */
 export class Engine implements Handlers<ReaderMethods> {
   readonly loaded: Loaded = new Loaded();
+  /** Hears how far calls that asked for it are. */
+  onProgress: (progress: ReaderProgress) => void = () => {};
   readonly #device: Device;
   readonly #reports: readonly DeviceReport[];
   readonly #settings: ReaderSettings;
   readonly #lock = new DeviceLock();
+  readonly #gradients = new KeptGradients();
   readonly #streams: StreamCache;
   readonly #selfChecks: SelfChecks;
   readonly #decoders: DecoderAnalyses;
@@ -96,6 +103,7 @@ export class Engine implements Handlers<ReaderMethods> {
       const other = this.loaded.lms.get(lm.id);
       if (other && other !== lm) {
         this.#streams.drop({ lm: lm.id });
+        await this.#gradients.drop(other);
         await other.release();
       }
       this.loaded.lms.set(lm.id, lm);
@@ -149,17 +157,20 @@ export class Engine implements Handlers<ReaderMethods> {
   }
 
   async unload({ id }: { id: string }): Promise<null> {
-    return this.#lock.run(async () => {
+    // Background work that gave way to a hover still needs what it works on.
+    const unload = async () => {
       const lm = this.loaded.lms.get(id);
       this.#streams.drop({ lm: id });
       this.loaded.lms.delete(id);
+      if (lm) await this.#gradients.drop(lm);
       await lm?.release();
       const sae = this.loaded.saes.get(id);
       this.loaded.saes.delete(id);
       this.#streams.forgetSae(id);
       await sae?.sae.release();
       return null;
-    });
+    };
+    return this.#lock.run(unload, { background: true });
   }
 
   selfCheck({ sae, lm }: { sae: string; lm: string }, signal?: AbortSignal) {
@@ -248,9 +259,44 @@ export class Engine implements Handlers<ReaderMethods> {
     return this.#decoders.relation(...asked);
   }
 
+  async attribute(
+    params: Parameters<ReaderMethods["attribute"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["attribute"]>> {
+    const state = this.#causalState(params, signal);
+    const more = { sae: this.loaded.sae(params.sae), gradients: this.#gradients.of(state.lm) };
+    const work = () => readAttribution({ ...state, ...more }, params);
+    return this.#lock.run(work, { background: true, signal });
+  }
+
+  async steer(
+    params: Parameters<ReaderMethods["steer"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["steer"]>> {
+    const state = this.#causalState(params, signal);
+    return this.#lock.run(() => readSteering(state, params), { background: true, signal });
+  }
+
   dropStreams({ prefix }: { prefix: string }): null {
     this.#streams.drop({ prefix });
     return null;
+  }
+
+  /** What a question about causes is put to; it lets hovers pass between its pieces and tells how far it is. */
+  #causalState(
+    { lm, sae, meta, progress }: { lm: string; sae?: string; meta?: string; progress?: string },
+    signal: AbortSignal | undefined,
+  ): CausalState {
+    return {
+      lm: this.loaded.lm(lm),
+      sae: sae === undefined ? undefined : this.loaded.sae(sae),
+      meta: meta === undefined ? undefined : this.loaded.sae(meta),
+      signal,
+      onStep: async (text, fraction) => {
+        if (progress !== undefined) this.onProgress({ progress, text, fraction });
+        await this.#lock.giveWay(signal);
+      },
+    };
   }
 
   /** Frees everything. */

@@ -12,8 +12,8 @@ export interface GenerateOptions {
   /** The same seed gives the same tokens. */
   readonly seed?: number;
   readonly signal?: AbortSignal;
-  /** Hears of every new token. */
-  readonly onToken?: (id: number) => void;
+  /** Hears of every new token; the next one waits for it. */
+  readonly onToken?: (id: number) => unknown;
   /** A stream to go on with; it then holds the whole sequence. */
   readonly stream?: Stream;
 }
@@ -32,7 +32,7 @@ export async function generate(lm: LanguageModel, options: GenerateOptions): Pro
       const { data } = await stream.logits([sequence.length - 1], signal);
       const id = temperature > 0 ? sample(data, temperature, random()) : argmax(data);
       sequence.push(id);
-      onToken?.(id);
+      await onToken?.(id);
       if (lm.eosIds.includes(id)) break;
     }
   } finally {

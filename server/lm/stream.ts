@@ -8,6 +8,7 @@ import type { LanguageModel } from "./language-model.ts";
 import { PositionInputs } from "./position-inputs.ts";
 import { type Floats, rowsTensor } from "./precision.ts";
 import { Rows } from "./rows.ts";
+import type { Splice } from "./splice.ts";
 
 /** Next-token figures of every position of a stream. */
 export interface Predictions {
@@ -26,9 +27,13 @@ type Wanted = ReadonlyMap<number, ReadonlySet<BlockHookKind>>;
  * A token sequence. `setIds` keeps what the longest common prefix of ids allows; `read` runs only the blocks and positions
  * that are missing. All that is kept is a run of rows per layer; each is true for the current ids at any moment, so a cancelled
  * or failed read loses nothing but its own last block. Not for concurrent use.
+ *
+ * With a splice the residual is changed on its way into a block: what is read at and after that place is what the changed
+ * model computes; the embedding, read by its own name, stays as it is.
  */
 export class Stream {
   readonly #lm: LanguageModel;
+  readonly #splice: Splice | undefined;
   readonly #keys: readonly Rows<Floats>[];
   readonly #values: readonly Rows<Floats>[];
   /** resid_post by layer: hook points that were read, and the frontier from which deeper layers go on. */
@@ -39,11 +44,12 @@ export class Stream {
   #ids = new Int32Array(0);
   #busy = false;
 
-  constructor(lm: LanguageModel) {
+  constructor(lm: LanguageModel, splice?: Splice) {
     const { n_layers, n_kv_heads, d_head } = lm.config;
     const row = () => new Rows<Floats>(n_kv_heads * d_head, 0, lm.precision);
     const cache = () => Array.from({ length: n_layers }, row);
     this.#lm = lm;
+    this.#splice = splice;
     this.#keys = cache();
     this.#values = cache();
   }
@@ -224,6 +230,7 @@ export class Stream {
     const { kinds, positions, signal } = run;
     const outputs: BlockOutput[] = ["resid_post", "k", "v"];
     for (const kind of kinds) outputs.push(kind as BlockOutput);
+    if (this.#splice?.layer === layer + 1) outputs.push(...this.#splice.reads);
     const keys = this.#keys[layer]!;
     const values = this.#values[layer]!;
     keys.truncate(start);
@@ -234,14 +241,15 @@ export class Stream {
       const to = Math.min(n, from + step);
       const resid =
         layer === 0
-          ? this.#lm.embed(this.#ids.subarray(from, to), from)
+          ? await this.#spliced(0, this.#lm.embed(this.#ids.subarray(from, to), from), run, from)
           : this.#residOf(layer - 1, from, to);
       const input = { resid, from, to, pastK: keys.view(0, from), pastV: values.view(0, from) };
       const out = await this.#lm.runBlock(layer, input, { outputs, positions, signal });
       const rows = (output: BlockOutput) => out.get(output)!.data as Floats;
+      const after = await this.#spliced(layer + 1, rows("resid_post"), { ...run, out }, from);
       keys.append(rows("k"));
       values.append(rows("v"));
-      this.#keepResid(layer, from, rows("resid_post"));
+      this.#keepResid(layer, from, after);
       for (const kind of kinds) {
         if (kind === "pattern")
           spreadPattern(rows(kind) as Float32Array, pattern!, { from, to, n, window });
@@ -249,6 +257,24 @@ export class Stream {
       }
     }
     return pattern;
+  }
+
+  /** The rows that enter a layer, changed if the splice is there. */
+  async #spliced(
+    layer: number,
+    rows: Floats,
+    { out, signal }: { out?: ReadonlyMap<BlockOutput, Tensor>; signal: AbortSignal | undefined },
+    from: number,
+  ): Promise<Floats> {
+    const splice = this.#splice;
+    if (splice?.layer !== layer) return rows;
+    const { d_model } = this.#lm.config;
+    const resid = rowsTensor(Float32Array.from(rows), [rows.length / d_model, d_model]);
+    const inside = new Map(
+      splice.reads.map((kind) => [kind, out!.get(kind) as Tensor<"float32">] as const),
+    );
+    const added = await splice.change({ from, resid, inside }, signal);
+    return added === undefined ? rows : rows.map((value, i) => value + added[i]!);
   }
 
   #residOf(layer: number, from: number, to: number): Floats {

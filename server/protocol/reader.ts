@@ -5,6 +5,7 @@
 import type { ContextSource, ContextTokens } from "./context.ts";
 import type { MetaReaderMethods } from "./meta.ts";
 import type { StitchReaderMethods } from "./stitching.ts";
+import type { InterventionMethods } from "./interventions.ts";
 
 /** How a reader is started. */
 export interface ReaderSettings {
@@ -160,7 +161,7 @@ export interface PredictionReading {
 }
 
 /** The table. */
-export interface ReaderMethods extends MetaReaderMethods, StitchReaderMethods {
+export interface ReaderMethods extends MetaReaderMethods, StitchReaderMethods, InterventionMethods {
   info(params: Record<string, never>): ReaderInfo;
   /** The same with every device of the platform tried and compared with the CPU, however slow. */
   probe(params: Record<string, never>): ReaderInfo;

@@ -2,6 +2,7 @@
 import { unreachable } from "../base/errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { add, div, maximum, mul, reduceMean, reduceSum, sqrt, sub } from "../graph/ops/index.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Normalization } from "./config.ts";
 
 /** Normalised x, and how an output of the SAE gets back to the scale of x. */
@@ -44,4 +45,20 @@ export function normalize(x: Value, normalization: Normalization): Normalized {
 /** Whether undoing needs the x of the same tokens. */
 export function needsInput({ kind }: Normalization): boolean {
   return kind === "constant_norm_rescale" || kind === "layer_norm";
+}
+
+/** What undoing multiplies each row of x_hat by, where that depends on the row. `[tokens, d_in] -> [tokens]` */
+export function undoFactors(
+  { dims: [nRows = 0, d_in = 0], data }: Tensor<"float32">,
+  { kind }: Normalization,
+): Float64Array | undefined {
+  if (kind !== "constant_norm_rescale" && kind !== "layer_norm") return undefined;
+  return Float64Array.from({ length: nRows }, (_, row) => {
+    const x = data.subarray(row * d_in, (row + 1) * d_in);
+    const squares = x.reduce((sum, value) => sum + value * value, 0);
+    if (kind === "constant_norm_rescale") return Math.sqrt(squares / d_in);
+    const mean = x.reduce((sum, value) => sum + value, 0) / d_in;
+    const spread = x.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    return Math.sqrt(spread / (d_in - 1));
+  });
 }

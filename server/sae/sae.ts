@@ -17,6 +17,7 @@ import { Decoder, inputOfDecoder } from "./decoder.ts";
 import { decodeNeedsInput, inputNotFinite, wrongInputShape } from "./errors.ts";
 import { openEncoder, rowsPerRun } from "./graph-encoder.ts";
 import type { SaeDescription } from "./load.ts";
+import { undoFactors } from "./normalization.ts";
 import type { Parameter } from "./parameter.ts";
 import type { SparseActs } from "./sparse-acts.ts";
 
@@ -124,6 +125,15 @@ export class Sae {
   /** What it was read from, for those who make another SAE of it. */
   get description(): SaeDescription {
     return this.#description;
+  }
+
+  /**
+   * What one unit of activation adds to the output at each row of x, as a multiple of `decoderRows`; undefined where that is 1
+   * everywhere. `[tokens, d_in] -> [tokens]`
+   */
+  decoderScales(x: Tensor<"float32">): Float64Array | undefined {
+    if (!architectureOf(this.config).restoresNorm) return undefined;
+    return undoFactors(this.#rows(x), this.config.normalization);
   }
 
   /** Frees the device's memory and closes the weight files. */

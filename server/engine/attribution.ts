@@ -1,0 +1,213 @@
+/** The reader's `attribute`: a context and a wish in the words of the protocol to a metric, and back to plain data. */
+import { ablationEffects, correlation } from "../analysis/attribution/ablation.ts";
+import { attribute, type Attribution, spliceText } from "../analysis/attribution/attribute.ts";
+import type { Metric } from "../analysis/attribution/metric.ts";
+import { byStrength, toMetaLatents } from "../analysis/attribution/to-meta-latents.ts";
+import { residualLayer, saeSite } from "../analysis/sae-site.ts";
+import type { LmGradients } from "../lm/gradients.ts";
+import type { LanguageModel } from "../lm/language-model.ts";
+import { Stream } from "../lm/stream.ts";
+import type {
+  AttributedLatent,
+  AttributeParams,
+  AttributionReading,
+  AttributionTarget,
+  TokenName,
+} from "../protocol/interventions.ts";
+import { tokenizeContext } from "../text/context-tokens.ts";
+import {
+  metaOfAnother,
+  noMetaSae,
+  noNextToken,
+  noPositions,
+  notOneToken,
+  unknownToken,
+} from "./cause-errors.ts";
+import { metaReadsNoText } from "./errors.ts";
+import type { LoadedSae } from "./loaded.ts";
+import { positionTest, type Sequence, sequenceOf } from "./sequences.ts";
+
+/** What questions about causes are put to, and how they give way to hovers. */
+export interface CausalState {
+  readonly lm: LanguageModel;
+  readonly sae: LoadedSae | undefined;
+  readonly meta: LoadedSae | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Called between pieces of work, which wait for it. */
+  readonly onStep: (text: string, fraction: number) => Promise<void>;
+}
+
+/** Answers `attribute`. */
+export async function readAttribution(
+  state: CausalState & { readonly gradients: LmGradients; readonly sae: LoadedSae },
+  params: AttributeParams,
+): Promise<AttributionReading> {
+  const { lm, sae, meta, gradients, signal, onStep } = state;
+  if (sae.info.metaOf) throw metaReadsNoText(sae.id, sae.info.metaOf);
+  checkMeta(sae, meta);
+  const { prependBos } = sae.info;
+  const { context, target, method, steps } = params;
+  const sequence = sequenceOf(lm, { context, prependBos, last: params.position });
+  await onStep("reading the text", 0);
+  const { metric, text: name } = await metricOf(state, params, sequence);
+  const { ids, nBos } = sequence;
+  const within = positionTest(params.positions, { nBos, nPrompt: ids.length });
+  const positions = Array.from(ids.keys()).filter(within);
+  if (positions.length === 0) throw noPositions();
+  const site = saeSite(sae.sae, sae.hook, sae.hookOut);
+  const share = params.ablations > 0 ? 0.6 : 0.9;
+  const found = await attribute(gradients, site, {
+    ids,
+    metric,
+    positions,
+    method,
+    steps,
+    ...(signal ? { signal } : {}),
+    onStep: (done, total) =>
+      onStep(`gradient ${done + 1} of ${total}`, 0.1 + (share * done) / total),
+  });
+  const strongest = byStrength(found.latents);
+  const shown: AttributedLatent[] = strongest.slice(0, params.top);
+  const text = await spliceText(gradients, site, ids, signal);
+  let agreement: number | undefined;
+  if (params.ablations > 0) {
+    const checked = strongest.slice(0, params.ablations);
+    const effects = await ablationEffects(gradients, text, checked, {
+      metric,
+      signal,
+      onStep: (done, total) =>
+        onStep(`ablation ${done + 1} of ${total}`, 0.7 + (0.3 * done) / total),
+    });
+    agreement = correlation(
+      checked.map((it) => it.attribution),
+      effects,
+    );
+    for (const [rank, effect] of effects.entries())
+      if (rank < shown.length) shown[rank] = { ...shown[rank]!, effect };
+  }
+  const handedOn = meta && (await toMetaLatents(found, text, meta.sae, signal));
+  return {
+    sae: sae.id,
+    hook: sae.info.hook,
+    tokens: sequence.tokens,
+    position: sequence.last,
+    metric: name,
+    method,
+    steps: method === "integrated" ? steps : 1,
+    value: found.value,
+    baseline: found.baseline,
+    sum: found.sum,
+    latents: shown,
+    activeLatents: found.latents.length,
+    others: total(strongest.slice(params.top)),
+    error: errorsOf(found),
+    ...(meta && handedOn
+      ? { meta: { id: meta.id, latents: handedOn.metaLatents, rest: handedOn.rest } }
+      : {}),
+    ...(agreement === undefined ? {} : { correlation: agreement }),
+    problems: [...sequence.problems, ...gapOf(found, target)],
+  };
+}
+
+/** Throws where a meta-SAE does not read the rows of an SAE's decoder. */
+export function checkMeta(sae: LoadedSae, meta: LoadedSae | undefined): void {
+  if (meta && !meta.info.metaOf) throw noMetaSae(meta.id);
+  if (meta && meta.info.d_in !== sae.info.d_out)
+    throw metaOfAnother(meta.id, meta.info.d_in, sae.id, sae.info.d_out);
+}
+
+function errorsOf({ positions, error }: Attribution): AttributionReading["error"] {
+  return positions.map((position, row) => ({ position, attribution: error[row]! }));
+}
+
+function total(list: readonly { readonly attribution: number }[]): number {
+  return list.reduce((sum, it) => sum + it.attribution, 0);
+}
+
+/** A sentence where the shares are far from the difference that they should add up to. */
+function gapOf({ value, baseline, sum }: Attribution, { kind }: AttributionTarget): string[] {
+  const whole = value - baseline;
+  const gap = Math.abs(sum - whole);
+  if (gap <= 0.1 * Math.max(Math.abs(whole), 1e-6)) return [];
+  const number = kind === "direction" ? "projection" : "logit";
+  return [
+    `attributions add up to ${sum.toPrecision(3)}, the ${number} falls by ${whole.toPrecision(3)} without these latents and the error: take them as directions, or use integrated gradients with more steps`,
+  ];
+}
+
+async function metricOf(
+  { lm, signal }: CausalState,
+  { target, context, position: asked }: AttributeParams,
+  { ids, last, ...sequence }: Sequence & { last: number },
+): Promise<{ metric: Metric; text: string }> {
+  if (target.kind === "direction") {
+    const hook = lm.hook(target.hook);
+    const layer = residualLayer(hook);
+    const metric = { kind: "direction", layer, position: last, direction: target.vector } as const;
+    return { metric, text: `projection at ${target.hook}` };
+  }
+  const id =
+    target.kind === "token"
+      ? idOf(lm, target.token)
+      : target.kind === "next"
+        ? nextId(lm, { context, position: asked, prependBos: sequence.nBos > 0 })
+        : await likelyId(lm, ids, signal);
+  const named = (it: number): string => `logit of ${JSON.stringify(lm.tokenizer.tokenText(it))}`;
+  const terms = [{ position: last, id, weight: 1 }];
+  if (target.minus === undefined) return { metric: { kind: "logits", terms }, text: named(id) };
+  const other = idOf(lm, target.minus);
+  return {
+    metric: { kind: "logits", terms: [...terms, { position: last, id: other, weight: -1 }] },
+    text: `${named(id)} less ${named(other)}`,
+  };
+}
+
+function idOf(lm: LanguageModel, name: TokenName): number {
+  if ("id" in name) {
+    const { d_vocab } = lm.config;
+    if (!(Number.isInteger(name.id) && name.id >= 0 && name.id < d_vocab))
+      throw unknownToken(name.id, d_vocab);
+    return name.id;
+  }
+  const { ids } = lm.tokenizer.encode(name.text);
+  const [id] = ids;
+  if (id === undefined || ids.length !== 1)
+    throw notOneToken(
+      name.text,
+      Array.from(ids, (it) => lm.tokenizer.tokenText(it)),
+    );
+  return id;
+}
+
+function nextId(
+  lm: LanguageModel,
+  {
+    context,
+    position,
+    prependBos,
+  }: Pick<AttributeParams, "context" | "position"> & {
+    prependBos: boolean;
+  },
+): number {
+  const { ids } = tokenizeContext(lm.tokenizer, context, { prependBos }).tokens;
+  const next = ids[(position < 0 ? ids.length + position : position) + 1];
+  if (next === undefined) throw noNextToken();
+  return next;
+}
+
+async function likelyId(
+  lm: LanguageModel,
+  ids: Int32Array,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const stream = new Stream(lm);
+  try {
+    stream.setIds(ids);
+    const { data } = await stream.logits([ids.length - 1], signal);
+    let best = 0;
+    for (let id = 1; id < data.length; id++) if (data[id]! > data[best]!) best = id;
+    return best;
+  } finally {
+    stream.dispose();
+  }
+}

@@ -2,7 +2,9 @@
 import { unreachable } from "../base/errors.ts";
 import type { Device, Session } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { TaskRows } from "./attribution.ts";
 import type { CommonConfig } from "./common-config.ts";
+import type { Downstream } from "./downstream.ts";
 import { noSpread, statisticsMissing } from "./errors.ts";
 import { float64Of } from "./parameters.ts";
 import {
@@ -17,6 +19,10 @@ import {
 export interface RawBatch {
   readonly x: Tensor<"float32">;
   readonly target?: Tensor<"float32">;
+  /** What comes after the SAE's place, for end-to-end training. */
+  readonly downstream?: Downstream;
+  /** Rows of a labelled task, for a penalty on attribution. */
+  readonly task?: TaskRows;
 }
 
 /** What the trainer works on. */
@@ -28,6 +34,9 @@ export interface Batch {
   readonly target: Tensor<"float32">;
   /** `[rows]`: the factor of each row's squared error, where undoing the normalisation changes its length. */
   readonly weight?: Float32Array;
+  /** Units of the decoder's output: activations times this. Undefined where it differs from row to row or by direction. */
+  readonly scale?: number;
+  readonly downstream?: Downstream;
 }
 
 /** Parameters in the outer orientation, and the threshold of a BatchTopK-like SAE in the units of its activations. */
@@ -95,7 +104,7 @@ const nothing = {
 };
 
 function plain({ x, target }: RawBatch): Batch {
-  return { rows: x.dims[0]!, x, target: target ?? x };
+  return { rows: x.dims[0]!, x, target: target ?? x, scale: 1 };
 }
 
 /** x·√d_in/‖x‖. sae-lens@6.54 saes/sae.py `_setup_activation_normalization`. */
@@ -166,7 +175,12 @@ class Scale implements ActivationNormalization {
   async apply({ x, target }: RawBatch): Promise<Batch> {
     const scaled = times(x, this.#factor(0));
     const rows = x.dims[0]!;
-    return { rows, x: scaled, target: target ? times(target, this.#factor(1)) : scaled };
+    return {
+      rows,
+      x: scaled,
+      target: target ? times(target, this.#factor(1)) : scaled,
+      scale: this.#factor(this.#widths.length - 1),
+    };
   }
 
   fold({ parameters, threshold }: FoldedParts, { rescaled: inNorms }: FoldFacts): FoldedParts {

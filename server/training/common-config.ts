@@ -1,5 +1,8 @@
 /** The options that all trainers share. Each says what SAELens@6.54 and dictionary_learning@0.1.0 call it. */
 import * as v from "valibot";
+import { adversaryOption } from "./adversary-config.ts";
+import { attributionOption } from "./attribution.ts";
+import { endToEndOption } from "./downstream.ts";
 import { belowOne, count, flag, notNegative, oneOf, positive, share, size } from "./options.ts";
 
 /**
@@ -145,6 +148,12 @@ export const commonEntries = {
   normalizeActivations: v.optional(normalizeActivations, { kind: "none" }),
   init: v.optional(init, {}),
   dead: v.optional(dead, {}),
+  /** What comes after the SAE decides what is a good reconstruction; null: its own squared error does. */
+  endToEnd: v.optional(endToEndOption, null),
+  /** A meta-SAE that is trained with the SAE, and against it; null for none. */
+  adversary: v.optional(adversaryOption, null),
+  /** A penalty on the attributions of a labelled task; null for none. */
+  attribution: v.optional(attributionOption, null),
   /** Facts for the finished SAE's `metadata`: model_name, hook_name, prepend_bos, meta_of, … */
   metadata: v.optional(v.record(v.string(), v.unknown()), {}),
 } as const;

@@ -4,6 +4,7 @@
  * that the parsed value says everything.
  */
 import * as v from "valibot";
+import { turnsBefore } from "./adversary-config.ts";
 import { badTrainConfig, conflictingOptions, unknownOption } from "./errors.ts";
 import { kindOf, type TrainConfig, trainSchema } from "./trainers/index.ts";
 
@@ -15,7 +16,40 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
   if (!result.success) throw asUserError(result.issues[0], where);
   const problem = commonProblem(result.output) ?? kindOf(result.output).problem?.(result.output);
   if (problem !== undefined) throw conflictingOptions(where, problem);
-  return result.output;
+  return withAdversary(result.output, where);
+}
+
+/** Completes the options of the meta-SAE that is trained with the SAE. */
+function withAdversary(config: TrainConfig, where: string): TrainConfig {
+  const { adversary, d_in, d_out, steps, seed } = config;
+  if (adversary === null) return config;
+  const value = {
+    seed,
+    ...adversary.train,
+    d_in: d_out ?? d_in,
+    steps: Math.max(1, turnsBefore(steps, adversary) * adversary.stepsPerStep),
+  };
+  const place = `${where}, "adversary.train"`;
+  const train = parseTrainConfig(value, place);
+  const problem = adversaryProblem(train);
+  if (problem !== undefined) throw conflictingOptions(place, problem);
+  return { ...config, adversary: { ...adversary, train } };
+}
+
+/** A meta-SAE reads decoder rows and nothing else. */
+function adversaryProblem(train: TrainConfig): string | undefined {
+  const other = (["d_out", "adversary", "endToEnd", "attribution"] as const).find(
+    (key) => train[key] !== null,
+  );
+  if (other !== undefined) return `"${other}" cannot be had by a meta-SAE that is an adversary`;
+  return unscaled(train, "an adversary");
+}
+
+/** What comes from outside of the SAE is in the units of activations. */
+function unscaled({ normalizeActivations: { kind } }: TrainConfig, what: string) {
+  return kind === "none" || kind === "scale"
+    ? undefined
+    : `"normalizeActivations.kind" is "${kind}", but ${what} can only have "none" or "scale"`;
 }
 
 type Issue = v.InferIssue<typeof trainSchema>;
@@ -62,7 +96,27 @@ function commonProblem(config: TrainConfig): string | undefined {
   }
   if (skip && d_out === null)
     return `"skip" is true, but only a transcoder ("d_out") has a path beside its latents`;
-  return scheduleProblem(config);
+  return objectiveProblem(config) ?? scheduleProblem(config);
+}
+
+function objectiveProblem(config: TrainConfig): string | undefined {
+  const { endToEnd, attribution, adversary, normalizeActivations, architecture } = config;
+  if (endToEnd !== null) {
+    const { kl, downstream, mse } = endToEnd;
+    if (kl + downstream === 0)
+      return `"endToEnd" has neither "kl" nor "downstream", so nothing is end to end; set one of them above 0`;
+    if (architecture === "matryoshka" && mse === 0)
+      return `"endToEnd.mse" is 0, but only the squared error trains the inner levels of a Matryoshka SAE; set it above 0`;
+    const problem = unscaled(config, `end-to-end training`);
+    if (problem !== undefined) return problem;
+  }
+  if (attribution !== null) {
+    const problem = unscaled(config, `a penalty on attribution`);
+    if (problem !== undefined) return problem;
+  }
+  if (adversary !== null && normalizeActivations.kind === "covariance_whitening")
+    return `"normalizeActivations.kind" is "covariance_whitening", which turns the directions that "adversary" reads; use another`;
+  return undefined;
 }
 
 function scheduleProblem({ lrSchedule: schedule, steps, lr }: TrainConfig): string | undefined {

@@ -30,6 +30,14 @@ export interface Forward {
   readonly commit?: () => void;
 }
 
+/** How well an SAE reconstructs rows, each by itself, and how that changes with the row. */
+export interface Explanation {
+  /** ‖x̂ − x‖² of each row, in the units of the batch. */
+  readonly squaredErrors: Float32Array;
+  /** Gradient of each row's error by the row, which is input and target; active latents stay the same. `[rows, d_in]` */
+  readonly gradient: Float32Array;
+}
+
 /** The part of a trainer that knows the architecture. */
 export interface TrainingForm {
   /** Bytes of the parameters' arena that it works in for batches of so many rows. */
@@ -40,6 +48,13 @@ export interface TrainingForm {
   forward(batch: Batch, facts: StepFacts): Promise<Forward>;
   /** ‖x̂ − target‖ of each row with the present parameters, for resampling. */
   errorNorms?(batch: Batch): Promise<Float64Array>;
+  /** Errors of rows that are input and target, and their gradients. Changes nothing. */
+  explain(batch: Batch, signal?: AbortSignal): Promise<Explanation>;
+  /**
+   * Σ |act · (W_dec row · g)| over tokens and latents, with g `[rows, d_out]`, whose gradients it adds to those of
+   * the parameters. Called after `forward`.
+   */
+  attribute(batch: Batch, g: Tensor<"float32">, signal?: AbortSignal): Promise<number>;
   /** The average that stands for the training's own selection, if the architecture has one and it has begun. */
   threshold?(): number | undefined;
   /** The same for an SAE that is finished now: before the average has begun, what was last seen. */

@@ -7,7 +7,7 @@ import type { Value } from "../graph/graph.ts";
 import { mul, pow, reduceMean, reduceSum } from "../graph/ops/index.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { coefficientEntries } from "./common-config.ts";
-import type { DenseInputs } from "./dense-form.ts";
+import type { DenseInputs } from "./dense-recipe.ts";
 import { count, notNegative, oneOf, positive, size } from "./options.ts";
 import { float64Of } from "./parameters.ts";
 import { warmedUp } from "./schedules.ts";

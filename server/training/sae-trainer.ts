@@ -8,10 +8,13 @@ import {
   type RawBatch,
 } from "./activation-normalization.ts";
 import type { TrainConfig } from "./config.ts";
+import { Adversary, type AdversaryTurn, type MetaTrainer } from "./adversary.ts";
+import { parseTrainConfig } from "./config.ts";
 import { countOnes, DeadLatents } from "./dead-latents.ts";
 import { lossNotFinite, wrongBatch } from "./errors.ts";
+import type { TaskRows } from "./attribution.ts";
 import { type FinishedSae, finishSae } from "./finished-sae.ts";
-import type { Forward, TrainerKind, TrainingForm } from "./form.ts";
+import type { Explanation, Forward, TrainerKind, TrainingForm } from "./form.ts";
 import { geometricMedian, meanRow } from "./geometric-median.ts";
 import { importParameters } from "./import-parameters.ts";
 import { initialise, parameterCount } from "./initial-parameters.ts";
@@ -19,7 +22,7 @@ import { takeStep } from "./optimizer.ts";
 import { float64Of, Parameters } from "./parameters.ts";
 import { SeededRandom } from "./random.ts";
 import { resample } from "./resampling.ts";
-import { learningRate } from "./schedules.ts";
+import { learningRate, warmedUp } from "./schedules.ts";
 import type { StepResult, Trainer } from "./trainer.ts";
 import { kindOf } from "./trainers/index.ts";
 
@@ -33,10 +36,11 @@ interface Pieces {
   readonly normalization: ActivationNormalization;
   readonly device: Device;
   readonly plan: string;
+  readonly adversary: Adversary | undefined;
 }
 
 /** One SAE in training. */
-export class SaeTrainer implements Trainer {
+export class SaeTrainer implements MetaTrainer {
   readonly config: TrainConfig;
   readonly #pieces: Pieces;
   readonly #dead: DeadLatents;
@@ -71,7 +75,9 @@ export class SaeTrainer implements Trainer {
       normalization.restore(imported.statistics);
     }
     const form = await kind.open({ config, parameters, device });
-    return new SaeTrainer(config, { kind, parameters, form, normalization, device, plan });
+    const adversary = await openAdversary(config, device);
+    const pieces = { kind, parameters, form, normalization, device, plan, adversary };
+    return new SaeTrainer(config, pieces);
   }
 
   get steps(): number {
@@ -89,19 +95,25 @@ export class SaeTrainer implements Trainer {
 
   async step(input: Tensor<"float32"> | RawBatch, signal?: AbortSignal): Promise<StepResult> {
     signal?.throwIfAborted();
-    const { parameters, form, normalization } = this.#pieces;
-    const batch = await normalization.apply(this.#raw(input));
-    this.#makeRoom(batch.rows);
+    const { parameters, form, normalization, adversary } = this.#pieces;
+    const raw = this.#raw(input);
+    const { task } = raw;
+    const batch = { ...(await normalization.apply(raw)), ...downstreamOf(raw) };
+    this.#makeRoom(Math.max(batch.rows, task?.x.dims[0] ?? 0));
     const step = this.#steps;
     const lr = learningRate(this.config, step);
     if (step === 0) this.#startDecoderBias(batch);
-    const forward = await form.forward(batch, { step, dead: this.#dead, signal });
+    await adversary?.learn(parameters.get("W_dec"), step, signal);
+    const own = await form.forward(batch, { step, dead: this.#dead, signal });
+    const attribution = await this.#attribute(task, step, signal);
+    const turn = await adversary?.penalise(parameters.get("W_dec"), step, signal);
+    const forward = withPenalties(own, attribution, turn);
     checkFinite(forward, step, lr);
     signal?.throwIfAborted();
     // From here on nothing waits, so a step is taken whole.
     const dead = countOnes(this.#dead.during(forward.fired, batch.rows));
     const gradNorm = takeStep(parameters, this.config, { step, lr });
-    forward.commit?.();
+    own.commit?.();
     this.#dead.advance(forward.fired, batch.rows);
     this.#steps++;
     const resampled = await this.#resample(batch, step);
@@ -116,7 +128,25 @@ export class SaeTrainer implements Trainer {
       ...reported("threshold", form.threshold?.()),
       gradNorm,
       ...reported("resampled", resampled),
-      ...reported("metrics", forward.metrics),
+      ...reported("metrics", metricsOf(own, turn)),
+    };
+  }
+
+  /** The meta-SAE of a joint training. */
+  get adversary(): Trainer | undefined {
+    return this.#pieces.adversary?.trainer;
+  }
+
+  /** How well raw activations, one by one, are reconstructed, and how that changes with them. */
+  async explain(input: RawBatch, signal?: AbortSignal): Promise<Explanation> {
+    const { form, normalization } = this.#pieces;
+    const batch = await normalization.apply(this.#raw(input));
+    this.#makeRoom(batch.rows);
+    const { squaredErrors, gradient } = await form.explain(batch, signal);
+    const scale = batch.scale ?? 1;
+    return {
+      squaredErrors: squaredErrors.map((it) => it / scale ** 2),
+      gradient: gradient.map((it) => it / scale),
     };
   }
 
@@ -125,9 +155,10 @@ export class SaeTrainer implements Trainer {
   }
 
   state(): Map<string, Tensor> {
-    const { parameters, form, normalization } = this.#pieces;
+    const { parameters, form, normalization, adversary } = this.#pieces;
     return new Map([
       ...parameters.state(),
+      ...(adversary?.state() ?? []),
       ...normalization.state(),
       ...form.state(),
       ...this.#dead.state(),
@@ -136,8 +167,9 @@ export class SaeTrainer implements Trainer {
   }
 
   restore(state: ReadonlyMap<string, Tensor>): void {
-    const { parameters, form, normalization } = this.#pieces;
+    const { parameters, form, normalization, adversary } = this.#pieces;
     parameters.restore(state);
+    adversary?.restore(state);
     normalization.restore(state);
     form.restore(state);
     this.#dead.restore(state);
@@ -152,10 +184,32 @@ export class SaeTrainer implements Trainer {
   }
 
   async release(): Promise<void> {
-    const { form, normalization, device, plan } = this.#pieces;
+    const { form, normalization, device, plan, adversary } = this.#pieces;
+    await adversary?.trainer.release();
     await form.release();
     await normalization.release();
     device.ledger.release(plan);
+  }
+
+  /** The penalty on a task's attributions, its gradients added; undefined where there is none. */
+  async #attribute(
+    task: TaskRows | undefined,
+    step: number,
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    const { form, normalization } = this.#pieces;
+    const { attribution } = this.config;
+    if (attribution === null) return undefined;
+    if (task === undefined) throw new Error("bug: a penalty on attribution without a task");
+    const { coefficient, warmUpSteps } = attribution;
+    const target = task.gradient;
+    const batch = await normalization.apply(
+      this.config.d_out === null ? { x: task.x } : { x: task.x, target },
+    );
+    // Decoder rows are in the units of the batch.
+    const factor = warmedUp(coefficient, warmUpSteps, step) / task.prompts / (batch.scale ?? 1);
+    const g = { ...task.gradient, data: task.gradient.data.map((it) => it * factor) };
+    return form.attribute(batch, g, signal);
   }
 
   /** The batch with its shapes checked. */
@@ -216,6 +270,37 @@ export class SaeTrainer implements Trainer {
 function checkFinite({ loss, parts }: Forward, step: number, lr: number): void {
   for (const [part, value] of Object.entries({ ...parts, loss }))
     if (!Number.isFinite(value)) throw lossNotFinite(step, part, value, lr);
+}
+
+/** The meta-SAE that a config asks for. */
+async function openAdversary(config: TrainConfig, device: Device): Promise<Adversary | undefined> {
+  const { adversary, seed } = config;
+  if (adversary === null) return undefined;
+  const own = parseTrainConfig(adversary.train, "the adversary's options");
+  return new Adversary(adversary, await SaeTrainer.open(own, device), seed);
+}
+
+function downstreamOf({ downstream }: RawBatch): Pick<Batch, "downstream"> {
+  return downstream === undefined ? {} : { downstream };
+}
+
+/** Loss and parts with what was added to the architecture's own. */
+function withPenalties(
+  { commit: _commit, ...own }: Forward,
+  attribution: number | undefined,
+  turn: AdversaryTurn | undefined,
+): Forward {
+  const parts = { ...reported("attribution_loss", attribution), ...turn?.parts };
+  const more = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  return { ...own, loss: own.loss + more, parts: { ...own.parts, ...parts } };
+}
+
+/** A form may fill its metrics in when it is committed. */
+function metricsOf(
+  { metrics }: Forward,
+  turn: AdversaryTurn | undefined,
+): Readonly<Record<string, number>> | undefined {
+  return turn && Object.keys(turn.metrics).length > 0 ? { ...metrics, ...turn.metrics } : metrics;
 }
 
 function reported<K extends string, T>(key: K, value: T | undefined): { [key in K]?: T } {

@@ -8,7 +8,8 @@ import type { SparseRows } from "../tensor/kernels.ts";
 import { type Tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./activation-normalization.ts";
 import { AuxiliaryLoss, type AuxOptions, type AuxResult } from "./auxiliary-loss.ts";
-import type { FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
+import { downstreamLoss } from "./downstream.ts";
+import type { Explanation, FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import { rowNorms } from "./optimizer.ts";
 import {
   type EntryLists,
@@ -101,23 +102,23 @@ class SparseForm implements TrainingForm {
 
   async forward(batch: Batch, { dead, signal }: StepFacts): Promise<Forward> {
     const { parameters, config } = this.#parts;
-    const { selector, rescaled, average } = this.#recipe;
-    const { x: room, norms, step } = this.#work!;
+    const { average } = this.#recipe;
+    const { step } = this.#work!;
     const { rows } = batch;
-    const x = this.#centre(batch, room);
-    if (rescaled) rowNorms(parameters.arena.kernels, parameters.get("W_dec").value, norms);
-    const used = rescaled ? norms : undefined;
-    const selection = await selector.select({ rows, x, norms: used, signal });
+    const { x, used, selection } = await this.#select(batch, signal);
     const skipped = await this.#skip?.forward(batch.x, signal);
     const fired = firedOf(selection, config.d_sae);
     const { losses, squaredError } = step.errors(batch, selection, skipped);
+    const behind = await this.#behind(batch, signal);
     for (const { grad } of parameters.all) grad.fill(0);
     const mask = dead.during(fired, rows);
     const aux = await this.#auxiliary(mask, { rows, x, norms: used, signal });
-    const dy = step.scaleErrors(batch);
+    const mse = config.endToEnd?.mse ?? 1;
+    const dy = step.scaleErrors(batch, { mse, behind: behind?.gradient });
     await this.#skip?.gradient(batch.x, dy, signal);
     step.addGradients(batch, selection, x);
-    const parts = this.#named(losses, aux);
+    const own = config.endToEnd ? losses.map((loss) => mse * loss) : losses;
+    const parts = { ...this.#named(own, aux), ...behind?.parts };
     return {
       loss: Object.values(parts).reduce((sum, part) => sum + part, 0),
       parts,
@@ -129,6 +130,18 @@ class SparseForm implements TrainingForm {
         : {}),
       commit: () => average?.add(selection.smallest),
     };
+  }
+
+  async explain(batch: Batch, signal?: AbortSignal): Promise<Explanation> {
+    const { selection } = await this.#select(batch, signal);
+    const { step } = this.#work!;
+    step.errors(batch, selection, undefined);
+    return step.explain(batch, selection);
+  }
+
+  async attribute(batch: Batch, g: Tensor<"float32">, signal?: AbortSignal): Promise<number> {
+    const { selection, x } = await this.#select(batch, signal);
+    return this.#work!.step.attribute(batch, selection, x, g.data);
   }
 
   threshold(): number | undefined {
@@ -151,6 +164,27 @@ class SparseForm implements TrainingForm {
     await this.#recipe.selector.release();
     await this.#aux?.release();
     await this.#skip?.release();
+  }
+
+  /** The active latents of a batch, with what they were chosen by. */
+  async #select(batch: Batch, signal?: AbortSignal) {
+    const { parameters } = this.#parts;
+    const { selector, rescaled } = this.#recipe;
+    const { x: room, norms } = this.#work!;
+    const x = this.#centre(batch, room);
+    if (rescaled) rowNorms(parameters.arena.kernels, parameters.get("W_dec").value, norms);
+    const used = rescaled ? norms : undefined;
+    const selection = await selector.select({ rows: batch.rows, x, norms: used, signal });
+    return { x, used, selection };
+  }
+
+  /** What comes after the SAE, with x̂ = target + error. */
+  async #behind(batch: Batch, signal?: AbortSignal) {
+    const { config } = this.#parts;
+    if (config.endToEnd === null) return undefined;
+    const errors = this.#work!.step.errorsOf(this.#recipe.levels.length - 1, batch.rows);
+    const x_hat = errors.map((error, at) => error + batch.target.data[at]!);
+    return downstreamLoss(batch, x_hat, config.endToEnd, signal);
   }
 
   #sizes(rows: number) {

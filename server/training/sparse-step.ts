@@ -3,6 +3,7 @@ import { arenaBytes } from "../tensor/arena.ts";
 import type { Kernels, SparseRows } from "../tensor/kernels.ts";
 import type { Batch } from "./activation-normalization.ts";
 import type { CommonConfig } from "./common-config.ts";
+import type { Explanation } from "./form.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Selection } from "./selection.ts";
 
@@ -128,22 +129,91 @@ export class SparseStep {
     return this.#errors[level]!.subarray(0, rows * widthOf(this.#sizes));
   }
 
-  /** Turns errors into gradients of the loss by each level's own part of x̂; returns the first, which is that by all. */
-  scaleErrors({ rows, weight }: Batch): Float32Array {
+  /**
+   * Turns errors into gradients of the loss by each level's own part of x̂; returns the first, which is that by all. `behind`
+   * is what flows back from behind the SAE into the whole x̂, beside `mse` times the errors' own.
+   */
+  scaleErrors(
+    { rows, weight }: Batch,
+    { mse = 1, behind }: { mse?: number; behind?: Float32Array | undefined } = {},
+  ): Float32Array {
     const { levels } = this.#sizes;
     const width = widthOf(this.#sizes);
     for (let at = levels.length - 1; at >= 0; at--) {
       const errors = this.#errors[at]!;
       const after = this.#errors[at + 1];
       for (let row = 0; row < rows; row++) {
-        const factor = Math.fround((2 * levels[at]!.weight * (weight?.[row] ?? 1)) / rows);
+        const factor = Math.fround((2 * mse * levels[at]!.weight * (weight?.[row] ?? 1)) / rows);
         const end = (row + 1) * width;
         if (after)
           for (let i = row * width; i < end; i++) errors[i] = errors[i]! * factor + after[i]!;
         else for (let i = row * width; i < end; i++) errors[i] = errors[i]! * factor;
       }
+      if (behind && !after) for (let i = 0; i < behind.length; i++) errors[i]! += behind[i]!;
     }
     return this.errorsOf(0, rows);
+  }
+
+  /**
+   * After `errors`: ‖x̂ − x‖² of each row, and its gradient by the row, which is input and target. `[rows, d_in]`
+   */
+  explain({ rows }: Batch, selection: Selection): Explanation {
+    const { levels, config } = this.#sizes;
+    const errors = this.errorsOf(levels.length - 1, rows);
+    const width = config.d_in;
+    const squaredErrors = new Float32Array(rows);
+    for (let at = 0; at < errors.length; at++)
+      squaredErrors[Math.floor(at / width)]! += errors[at]! ** 2;
+    const W_dec = this.#parameters.get("W_dec").value;
+    const slopes = { ...selection, values: this.#slopes };
+    this.#kernels.denseTimesDenseAt(errors, slopes, W_dec, width);
+    const throughEncoder = this.#y.subarray(0, rows * width).fill(0);
+    const W_enc = this.#parameters.has("W_enc") ? this.#parameters.get("W_enc").value : W_dec;
+    this.#kernels.addSparseTimesDense(throughEncoder, slopes, W_enc, width);
+    const gradient = throughEncoder.map((it, at) => 2 * (it - errors[at]!));
+    return { squaredErrors, gradient };
+  }
+
+  /** Σ |value · (W_dec row · g)| over the entries; adds its gradients to those of the parameters. `g`: `[rows, d_out]` */
+  attribute({ rows }: Batch, selection: Selection, x: Float32Array, g: Float32Array): number {
+    const { config, levels } = this.#sizes;
+    const width = widthOf(this.#sizes);
+    const W_dec = this.#parameters.get("W_dec");
+    const room = this.errorsOf(levels.length - 1, rows);
+    room.set(g);
+    const slopes = this.#slopes;
+    const { entries, values } = selection;
+    this.#kernels.denseTimesDenseAt(room, { ...selection, values: slopes }, W_dec.value, width);
+    let loss = 0;
+    for (let entry = 0; entry < entries; entry++) {
+      const attribution = values[entry]! * slopes[entry]!;
+      loss += Math.abs(attribution);
+      const sign = Math.sign(attribution);
+      slopes[entry] = sign * slopes[entry]!;
+      values[entry] = sign * values[entry]!;
+    }
+    this.#sortByLatent(selection, rows);
+    const { values: signed, slopes: bySlope, offsets } = this.#byLatent;
+    this.#kernels.addSparseTimesDense(
+      W_dec.grad,
+      this.#latents(0, config.d_sae, signed),
+      room,
+      width,
+    );
+    const W_enc = this.#parameters.has("W_enc") ? this.#parameters.get("W_enc") : W_dec;
+    const own = this.#latents(0, config.d_sae, bySlope);
+    this.#kernels.addSparseTimesDense(W_enc.grad, own, x, config.d_in);
+    const b_enc = this.#parameters.get("b_enc").grad;
+    for (let latent = 0; latent < config.d_sae; latent++) {
+      let sum = 0;
+      for (let at = offsets[latent]!; at < offsets[latent + 1]!; at++) sum += bySlope[at]!;
+      b_enc[latent]! += sum;
+      this.#everyLatent.values[latent] = -sum;
+    }
+    const b_dec = this.#parameters.get("b_dec").grad;
+    if (config.applyBDecToInput)
+      this.#kernels.addSparseTimesDense(b_dec, this.#everyLatent, W_enc.value, width);
+    return loss;
   }
 
   /** Adds the gradients of all parameters but W_skip. `x`: the encoder's input, `[rows, d_in]`. */

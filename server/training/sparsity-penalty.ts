@@ -4,7 +4,7 @@ import type { Value } from "../graph/graph.ts";
 import { mul, pow, reduceMean, reduceSum, sqrt, where, greater } from "../graph/ops/index.ts";
 import { type Tensor } from "../tensor/tensor.ts";
 import { coefficientEntries } from "./common-config.ts";
-import type { DenseInputs } from "./dense-form.ts";
+import type { DenseInputs } from "./dense-recipe.ts";
 import { flag, positive } from "./options.ts";
 import { PAnneal, pAnnealEntries } from "./p-anneal.ts";
 import { warmedUp } from "./schedules.ts";

@@ -45,6 +45,8 @@ export interface StepResult {
 /** One SAE in training. */
 export interface Trainer {
   readonly config: TrainConfig;
+  /** The meta-SAE that is trained with it, where the config has an adversary; its steps are the trainer's to take. */
+  readonly adversary?: Trainer | undefined;
   /** Steps taken so far. */
   readonly steps: number;
   /** Batches that `observe` wants before the first step; 0 for most configs, and after `restore`. */

@@ -6,12 +6,31 @@ import type { Trainer } from "../../server/training/trainer.ts";
 
 type Rows = Float64Array[];
 
+/** What of a trainer the sums need. */
+export interface PlainTrainer extends Pick<Trainer, "config" | "state"> {
+  parameters(): ReadonlyMap<string, { readonly data: Tensor["data"] }>;
+}
+
 /** Reconstructions of raw activations by the trainer's present parameters, `[rows, d_out]`. */
-export function plainForward(trainer: Trainer, x: Tensor<"float32">, threshold?: number): Rows {
+export function plainForward(
+  trainer: PlainTrainer,
+  x: Tensor<"float32">,
+  threshold?: number,
+): Rows {
+  return plainRows(trainer, x, threshold).map(({ x_hat }) => x_hat);
+}
+
+/** Activations and reconstructions of raw activations, `[rows, d_sae]` and `[rows, d_out]`. */
+export function plainRows(
+  trainer: PlainTrainer,
+  x: { readonly dims: readonly number[]; readonly data: Float32Array | Float64Array },
+  threshold?: number,
+): { acts: Float64Array; x_hat: Float64Array }[] {
   const { config } = trainer;
   const parameters = trainer.parameters();
   const d = x.dims[1]!;
-  const get = (name: string) => Float64Array.from(parameters.get(name)?.data ?? []);
+  const get = (name: string) =>
+    Float64Array.from((parameters.get(name)?.data ?? []) as Iterable<number>);
   const W_dec = get("W_dec");
   const W_enc = parameters.has("W_enc") ? get("W_enc") : transposed(W_dec, config.d_sae);
   const b_dec = get("b_dec");
@@ -27,7 +46,7 @@ export function plainForward(trainer: Trainer, x: Tensor<"float32">, threshold?:
       vectorTimes(z, transposed(get("W_skip"), b_dec.length), b_dec.length).forEach(
         (it, i) => (out[i]! += it),
       );
-    return back(out);
+    return { acts, x_hat: back(out) };
   });
 }
 
@@ -71,7 +90,7 @@ function activations(
 }
 
 /** To the space in which the SAE works, and back. */
-function normalization(trainer: Trainer, d: number) {
+function normalization(trainer: PlainTrainer, d: number) {
   const rule = trainer.config.normalizeActivations;
   const state = trainer.state();
   const data = (name: string) => state.get(`normalization/${name}`)!.data as Float64Array;

@@ -1,6 +1,7 @@
 /** Small configs with options that the goldens do not have, and batches for them. */
 import { type Tensor, tensor } from "../../server/tensor/tensor.ts";
 import { parseTrainConfig, type TrainConfig } from "../../server/training/config.ts";
+import type { Downstream } from "../../server/training/downstream.ts";
 import type { RawBatch } from "../../server/training/trainer.ts";
 import { seeded } from "../random.ts";
 
@@ -142,6 +143,66 @@ export const smallConfigs: Readonly<Record<string, Small>> = {
       pEnd: 0.5,
     },
   }),
+  "standard, end to end": small({
+    architecture: "standard",
+    sparsity: l1,
+    endToEnd: { downstream: 0.5, mse: 0.3 },
+    normalizeActivations: { kind: "scale", batches: 2 },
+  }),
+  "topk, end to end": small({ architecture: "topk", k: 5, dead, endToEnd: { kl: 2 } }),
+  "batchtopk, skip transcoder, end to end": small(
+    {
+      architecture: "batchtopk",
+      k: 3,
+      ...toMlp,
+      skip: true,
+      dead,
+      endToEnd: { mse: 1 },
+      normalizeActivations: { kind: "scale", batches: 2 },
+    },
+    10,
+  ),
+  "jumprelu, attributions of a task": small({
+    architecture: "jumprelu",
+    sparsity: jump,
+    attribution: { coefficient: 0.3, warmUpSteps: 3 },
+    normalizeActivations: { kind: "scale", batches: 2 },
+  }),
+  "batchtopk, attributions of a task": small({
+    architecture: "batchtopk",
+    k: 3,
+    dead,
+    attribution: { coefficient: 0.3 },
+  }),
+  "standard, against a TopK meta-SAE": small({
+    architecture: "standard",
+    sparsity: l1,
+    adversary: {
+      coefficient: 1,
+      warmUpSteps: 2,
+      startStep: 1,
+      stepsPerStep: 2,
+      train: { architecture: "topk", k: 2, d_sae: 8, lr: 0.01 },
+    },
+  }),
+  "batchtopk, against a Gated meta-SAE": small({
+    architecture: "batchtopk",
+    k: 3,
+    dead,
+    decoder: { kind: "unit" },
+    adversary: {
+      coefficient: 1,
+      every: 3,
+      rows: 24,
+      train: {
+        architecture: "gated",
+        d_sae: 8,
+        lr: 0.01,
+        sparsity: l1,
+        normalizeActivations: { kind: "scale", batches: 1 },
+      },
+    },
+  }),
   "standard, resampled": small({
     architecture: "standard",
     sparsity: l1,
@@ -152,8 +213,25 @@ export const smallConfigs: Readonly<Record<string, Small>> = {
   }),
 };
 
-/** Ten batches of 30 rows, different rows in each; with targets of a width. */
-export function smallBatches({ d_in }: TrainConfig, target?: number): RawBatch[] {
+/** What comes after an SAE, as a test has it: x̂ should be sin(row + column), and should not be long. */
+const downstream: Downstream = {
+  async loss(x_hat, { kl, downstream: ds }) {
+    let [kl_loss, downstream_loss] = [0, 0];
+    const gradient = x_hat.map((it, at) => {
+      const error = it - Math.sin(at);
+      kl_loss += 0.1 * kl * error ** 2;
+      downstream_loss += 0.01 * ds * it ** 2;
+      return 0.2 * kl * error + 0.02 * ds * it;
+    });
+    return { parts: { kl_loss, downstream_loss }, gradient };
+  },
+};
+
+/** Ten batches of 30 rows, different rows in each; with targets of a width, and with what the config's losses need. */
+export function smallBatches(
+  { d_in, endToEnd, attribution }: TrainConfig,
+  target?: number,
+): RawBatch[] {
   const random = seeded(11);
   const matrix = (rows: number, width: number): Tensor<"float32"> =>
     tensor(
@@ -164,5 +242,9 @@ export function smallBatches({ d_in }: TrainConfig, target?: number): RawBatch[]
   return Array.from({ length: 10 }, () => ({
     x: matrix(30, d_in),
     ...(target === undefined ? {} : { target: matrix(30, target) }),
+    ...(endToEnd === null ? {} : { downstream }),
+    ...(attribution === null
+      ? {}
+      : { task: { prompts: 2, x: matrix(41, d_in), gradient: matrix(41, target ?? d_in) } }),
   }));
 }

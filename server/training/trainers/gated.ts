@@ -5,7 +5,8 @@
 import * as v from "valibot";
 import { add, cast, exp, gemm, greater, mul, relu, stopGradient } from "../../graph/ops/index.ts";
 import { commonEntries, resampleOption } from "../common-config.ts";
-import { type DenseRecipe, openDenseForm } from "../dense-form.ts";
+import { openDenseForm } from "../dense-form.ts";
+import type { DenseRecipe } from "../dense-recipe.ts";
 import { matrixShapes, type TrainerKind } from "../form.ts";
 import { oneOf } from "../options.ts";
 import { openPenalty, sparsityOption } from "../sparsity-penalty.ts";

@@ -25,12 +25,8 @@ import {
   where,
 } from "../../graph/ops/index.ts";
 import { coefficientEntries, commonEntries } from "../common-config.ts";
-import {
-  type DenseInputs,
-  type DenseModel,
-  type DenseRecipe,
-  openDenseForm,
-} from "../dense-form.ts";
+import { openDenseForm } from "../dense-form.ts";
+import type { DenseInputs, DenseModel, DenseRecipe } from "../dense-recipe.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
 import { finite, flag, notNegative, oneOf, positive } from "../options.ts";
 import { warmedUp } from "../schedules.ts";

@@ -5,7 +5,8 @@
 import * as v from "valibot";
 import { relu } from "../../graph/ops/index.ts";
 import { commonEntries, resampleOption } from "../common-config.ts";
-import { type DenseRecipe, openDenseForm } from "../dense-form.ts";
+import { openDenseForm } from "../dense-form.ts";
+import type { DenseRecipe } from "../dense-recipe.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
 import { openPenalty, sparsityOption } from "../sparsity-penalty.ts";
 

@@ -28,7 +28,7 @@ import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
 import { KeptGradients } from "./kept-gradients.ts";
 import { Loaded, type LoadedSae } from "./loaded.ts";
-import { modelPath, saeIdOf, saePath } from "./names.ts";
+import { modelPath, parentId, saeIdOf, saePath } from "./names.ts";
 import { readPredictions } from "./predictions.ts";
 import { readContext } from "./read-context.ts";
 import { SelfChecks } from "./self-checks.ts";
@@ -127,7 +127,7 @@ export class Engine implements Handlers<ReaderMethods> {
       if (lm) checkAgainstModel(description.config, id, lm);
       const sae = await openSae(description, this.#device);
       const { config } = description;
-      const metaOf = config.metaOf;
+      const metaOf = config.metaOf && parentId(config.metaOf, this.loaded);
       const entry: LoadedSae = {
         id,
         sae,

@@ -25,6 +25,16 @@ export function saeIdOf(path: string, loaded: Loaded): string {
   return saeId(path, others);
 }
 
+/**
+ * The loaded SAE that a meta-SAE's `meta_of` means: of this id, or of this path's end if it was given another name; the
+ * word itself where none is.
+ */
+export function parentId(metaOf: string, loaded: Loaded): string {
+  if (loaded.saes.has(metaOf)) return metaOf;
+  const named = [...loaded.saes].filter(([, { info }]) => saeId(info.path, []) === metaOf);
+  return named.length === 1 ? named[0]![0] : metaOf;
+}
+
 function place(path: string, kind: string, expected: string): string {
   if (exists(path)) return path;
   const [org, name, ...rest] = path.split("/");

@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/errors.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Downstream } from "./downstream.ts";
 import { permutation } from "./permutation.ts";
 
 /** Where activations come from. Reading a piece twice gives the same numbers. */
@@ -33,6 +34,8 @@ export interface Batches {
   readonly count: number;
   /** The batch's rows, valid until the next call. */
   batch(index: number, signal?: AbortSignal): Promise<Batch>;
+  /** The rest of the model after a hook point, for the batch that was given last; only where batches are whole sequences. */
+  downstream?(hook: string): Downstream;
   close(): Promise<void>;
 }
 
@@ -49,6 +52,8 @@ export interface BufferOptions {
   readonly batches: number;
   /** Told of every piece that is read, with the share of the chunk that is waited for. */
   readonly onRead?: (share: number) => void;
+  /** Batches of whole sequences, as losses behind the SAE need them; rows are about as many as `batch` says. */
+  readonly sequences?: boolean;
 }
 
 interface Chunk {

@@ -34,6 +34,7 @@ function pathsIn(run: unknown): JSONPath[] {
     ...["lm", "sae", "folder", "file"].map((key) => ["data", key]),
     ...lists(["data", "files"]),
     ...saes.flatMap((sae) => ["file", "sae"].map((key) => [...sae, "init", key])),
+    ...saes.map((sae) => [...sae, "task"]),
   ];
 }
 

@@ -134,7 +134,9 @@ function explanations(): Map<string, string> {
   const trainers = join(repoRoot, "server/training/trainers");
   const files = [
     join(repoRoot, "server/engine/runs/run-config.ts"),
-    join(repoRoot, "server/training/common-config.ts"),
+    ...["common-config", "downstream", "adversary-config", "attribution"].map((name) =>
+      join(repoRoot, `server/training/${name}.ts`),
+    ),
     ...readdirSync(trainers).map((name) => join(trainers, name)),
   ];
   const all = new Map<string, Set<string>>();

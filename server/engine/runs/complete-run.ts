@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { hashFile, hashWeights } from "../../files/locations.ts";
 import { parseTrainConfig, type TrainConfig } from "../../training/config.ts";
-import { conflictingRun, widthDiffers } from "./errors.ts";
+import { conflictingRun, modelNeeded, widthDiffers } from "./errors.ts";
+import { splicePlace } from "./lm-downstream.ts";
 import type { RunData } from "./open-data.ts";
 import type { DataConfig, RunConfig, SaeRun } from "./run-config.ts";
 
@@ -48,6 +49,9 @@ export function completeRun(
       ? []
       : [[`init:${name}`, init.kind === "file" ? hashFile(init.file) : hashWeights(init.sae)]],
   );
+  const tasks = saes.flatMap(({ name, task }) =>
+    task === null ? [] : [[`task:${name}`, hashFile(task)]],
+  );
   const { device: _device, threads: _threads, ...rest } = config;
   return {
     ...rest,
@@ -58,7 +62,10 @@ export function completeRun(
     device: environment.device as NonNullable<RunConfig["device"]>,
     threads: environment.threads,
     environment,
-    inputs: { ...data.inputs, ...(Object.fromEntries(inits) as Record<string, string>) },
+    inputs: {
+      ...data.inputs,
+      ...(Object.fromEntries([...inits, ...tasks]) as Record<string, string>),
+    },
   };
 }
 
@@ -117,7 +124,28 @@ function completeSae(sae: SaeRun, data: RunData, where: string): CompleteSae {
       `"d_out" is ${train.d_out}, so it is a transcoder; name the hook point that it predicts with "hookOut" beside "train"`,
     );
   }
-  return { ...sae, hook, hookOut: out?.name ?? null, train };
+  const complete = { ...sae, hook, hookOut: out?.name ?? null, train };
+  checkLosses(complete, data, place);
+  return complete;
+}
+
+/** What losses behind the SAE need is there. */
+function checkLosses(
+  { hook, hookOut, task, train }: CompleteSae,
+  { model, config }: RunData,
+  place: string,
+): void {
+  const { endToEnd, attribution } = train;
+  if ((attribution === null) !== (task === null)) {
+    throw conflictingRun(
+      place,
+      `"train.attribution" and "task", the file of its prompts, belong together; give both or neither`,
+    );
+  }
+  const option =
+    endToEnd === null ? (attribution === null ? undefined : "attribution") : "endToEnd";
+  if (option !== undefined && !model) throw modelNeeded(place, option, config.kind);
+  if (endToEnd !== null && model) splicePlace(model.lm.hook(hookOut ?? hook));
 }
 
 function batchOf(config: RunConfig, data: RunData, where: string): number {

@@ -14,6 +14,7 @@ import { buildTokenWindows } from "./corpus.ts";
 import { corpusFiles } from "./documents.ts";
 import { ctxTooLong, noTokenRows } from "./errors.ts";
 import { LmSource } from "./lm-source.ts";
+import { SequenceBatches } from "./sequence-batches.ts";
 import type { DataReport, RunData } from "./open-data.ts";
 import type { FilesConfig } from "./run-config.ts";
 
@@ -35,6 +36,7 @@ export async function openFiles(config: FilesConfig, device: Device): Promise<Ru
     config: decided,
     batchRows: undefined,
     inputs: { lm: hashWeights(path) },
+    model: { ...decided, lm },
     hook: (name) => hookOf(lm, name),
     metadata: (hook) => ({
       model_name: lm.id,
@@ -46,7 +48,10 @@ export async function openFiles(config: FilesConfig, device: Device): Promise<Ru
       const { windows, key } = await windowsOf(lm, decided, join(folder, tokensName), report);
       const source = new LmSource(lm, windows, hooks, decided);
       const onRead = (share: number): void => report.onProgress("harvesting", share);
-      const batches = new ShuffledBuffer(source, { ...options, onRead });
+      const all = { ...options, onRead };
+      const batches = options.sequences
+        ? new SequenceBatches(lm, windows, source, all)
+        : new ShuffledBuffer(source, all);
       return { batches, tokens: key, bytes: batches.bytes };
     },
     close: () => lm.release(),

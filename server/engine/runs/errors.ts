@@ -148,10 +148,11 @@ export function hookNeeded(where: string, hooks: readonly string[]): UserError {
 }
 
 /** A hook point was named for rows that come from none. */
-export function noHookHere(found: string): UserError {
+export function noHookHere(found: string, known: readonly string[] = []): UserError {
+  const other = known.length === 0 ? "" : `, or choose ${known.join(" or ")}`;
   return new UserError(
     "no-hook-here",
-    `"hook" is ${found}, but decoder rows and files of batches have no hook points; leave it out`,
+    `"hook" is ${found}, but decoder rows and files of batches have no hook points; leave it out${other}`,
   );
 }
 
@@ -188,6 +189,46 @@ export function otherSaes(path: string, name: string, found: readonly string[]):
   return new UserError(
     "other-saes",
     `${path} has no state of ${name}, but of ${found.join(", ") || "none"}; put the run's run.jsonc back`,
+  );
+}
+
+/** A place where a reconstruction cannot be put into the model. */
+export function cannotSplice(hook: string): UserError {
+  return new UserError(
+    "cannot-splice",
+    `"endToEnd" needs an SAE whose output can stand in the residual stream, which that of ${hook} cannot; choose resid_pre, resid_post or mlp_out (for a transcoder as "hookOut")`,
+  );
+}
+
+/** A loss needs the language model, and the data have none. */
+export function modelNeeded(sae: string, option: string, kind: string): UserError {
+  return new UserError(
+    "model-needed",
+    `${sae}: "${option}" needs the language model at every step, but data of kind "${kind}" have none; use data of kind "files"`,
+  );
+}
+
+/** A line of a task's file is no prompt. */
+export function badTaskLine(file: string, line: number, problem: string): UserError {
+  return new UserError(
+    "bad-task-line",
+    `line ${line} of ${file}: ${problem}; expected {"text": "…", "correct": " token", "wrong": " token"}, and "position" if the logits are not read at the last token`,
+  );
+}
+
+/** A task without a token to train on. */
+export function emptyTask(file: string): UserError {
+  return new UserError(
+    "empty-task",
+    `${file} has no prompts, or one without a token that is trained on; give longer prompts, or lower data.skipPositions`,
+  );
+}
+
+/** A place whose gradient cannot be read. */
+export function noGradientHere(hook: string): UserError {
+  return new UserError(
+    "no-gradient-here",
+    `"attribution" needs a gradient at ${hook}, which is outside the model's blocks; choose a hook point inside one`,
   );
 }
 

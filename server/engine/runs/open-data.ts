@@ -1,10 +1,13 @@
 /** What a run reads, opened: widths of its hook points, hashes of what lies behind them, and batches. */
 import { unreachable } from "../../base/errors.ts";
+import type { LanguageModel } from "../../lm/language-model.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Batches, BufferOptions } from "../../training/buffer.ts";
 import { openBatchesFile } from "./data-batches.ts";
 import { openFiles } from "./data-files.ts";
-import { openDecoderRows, openShards } from "./data-rows.ts";
+import { openShards } from "./data-rows.ts";
+import { openDecoderRows } from "./decoder-rows.ts";
+import type { RowPolicy } from "./lm-source.ts";
 import type { DataConfig } from "./run-config.ts";
 
 /** What happens while data are being read, for whoever shows it. */
@@ -24,6 +27,10 @@ export interface RunData {
   readonly inputs: Readonly<Record<string, string>>;
   /** Rows of a batch, where the data decide it. */
   readonly batchRows: number | undefined;
+  /** The language model with its policy for rows; where there is none, no loss can need it. */
+  readonly model?: { readonly lm: LanguageModel; readonly prependBos: boolean } & RowPolicy;
+  /** Figures of a finished SAE on the data themselves, for `result.json`. */
+  quality?(sae: string, device: Device): Promise<Readonly<Record<string, number>>>;
   /** Facts for the `metadata` of an SAE that reads a hook point of this name. */
   metadata(hook: string): Readonly<Record<string, unknown>>;
   /** Batches of all the hook points. Files that the run must keep are put into `folder`. */

@@ -77,6 +77,8 @@ const saeSchema = v.strictObject({
   /** Hook point that a transcoder predicts. */
   hookOut: v.optional(v.nullable(text()), null),
   init: v.optional(v.nullable(initSchema), null),
+  /** Prompts of a labelled task for `train.attribution`: a .jsonl file of {"text", "correct", "wrong", "position"}. */
+  task: v.optional(v.nullable(text()), null),
   /** The trainer's options; `d_in` and `metadata` are filled in from the data. */
   train: v.record(v.string(), v.unknown(), "an object"),
   /** Written by a start: the values that a sweep gave to this one. */
@@ -167,7 +169,11 @@ export function parseRunConfig(source: string, where: string, folder: string): R
   if ((sae === undefined) === (saes === undefined)) {
     throw conflictingRun(where, `give either "sae", an object, or "saes", a list of such`);
   }
-  const all = (saes ?? [sae!]).map((it) => ({ ...it, init: absoluteInit(it.init, folder) }));
+  const all = (saes ?? [sae!]).map((it) => ({
+    ...it,
+    init: absoluteInit(it.init, folder),
+    task: it.task === null ? null : absolute(it.task, folder),
+  }));
   return {
     ...rest,
     data: data && absoluteData(data, folder),

@@ -1,5 +1,6 @@
 /** Everything of a run opened: device, data, trainers at the step where they stand, batches. */
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { LmGradients } from "../../lm/gradients.ts";
 import { type Device, openDevice, runtimeVersion } from "../../runtime/device.ts";
 import type { Batches } from "../../training/buffer.ts";
 import type { Checkpoint } from "../../training/checkpoint.ts";
@@ -14,6 +15,7 @@ import { cannotResume, inputsChanged, noData, otherSaes, tooFewRows } from "./er
 import { type DataReport, openData, type RunData } from "./open-data.ts";
 import type { RunPlan } from "./run-plan.ts";
 import { RunningSae } from "./running-sae.ts";
+import { openTask } from "./task-prompts.ts";
 
 /** An open run. */
 export interface RunSession {
@@ -24,6 +26,8 @@ export interface RunSession {
   readonly firstBatch: number;
   readonly tokens: string | undefined;
   readonly checkpoint: Checkpoint | undefined;
+  /** Figures of a finished SAE in a folder on the data themselves, where the data have such. */
+  readonly quality: ((sae: string) => Promise<Readonly<Record<string, number>>>) | undefined;
   close(): Promise<void>;
 }
 
@@ -61,6 +65,7 @@ export async function openSession(plan: RunPlan, options: SessionOptions): Promi
       closers.push(() => running.trainer.release());
       saes.push(running);
     }
+    await openTasks(saes, data, options.report);
     const firstBatch = checkpoint?.facts.firstBatch ?? observedBatches(saes);
     const opened = await openBatches(data, run, {
       firstBatch,
@@ -71,7 +76,9 @@ export async function openSession(plan: RunPlan, options: SessionOptions): Promi
     closers.push(() => opened.batches.close());
     if (checkpoint) restore(saes, checkpoint, { tokens: opened.tokens, folder: plan.folder.path });
     else await observe(saes, opened.batches, options.report);
-    return { run, key, saes, ...opened, firstBatch, tokens: opened.tokens, checkpoint, close };
+    const quality = data.quality && ((sae: string) => data.quality!(sae, device));
+    const { tokens } = opened;
+    return { run, key, saes, ...opened, firstBatch, tokens, checkpoint, quality, close };
   } catch (error) {
     await close();
     throw error;
@@ -141,7 +148,8 @@ async function openBatches(
   );
   const wanted = at.firstBatch + run.steps;
   const { epochs } = run.data;
-  const options = { ...run.buffer, batch: run.batch, epochs, batches: wanted };
+  const sequences = run.saes.some(({ train }) => train.endToEnd !== null);
+  const options = { ...run.buffer, batch: run.batch, epochs, batches: wanted, sequences };
   const place = { folder: at.plan.folder.path, report: at.report };
   const { batches, tokens, bytes } = await data.open([...new Set(hooks)], options, place);
   if (batches.count < wanted) throw tooFewRows(batches.count, wanted, epochs);
@@ -167,6 +175,26 @@ function restore(
   }
 }
 
+/** Reads the prompts of penalties on attribution and takes their gradients. */
+async function openTasks(
+  saes: readonly RunningSae[],
+  { model }: RunData,
+  report: DataReport,
+): Promise<void> {
+  if (!model || saes.every(({ sae }) => sae.task === null)) return;
+  const gradients = new LmGradients(model.lm);
+  try {
+    for (const running of saes) {
+      const { task, hook, hookOut } = running.sae;
+      if (task === null) continue;
+      const place = { hook, hookOut, prependBos: model.prependBos, policy: model };
+      running.task = await openTask(task, gradients, place, report);
+    }
+  } finally {
+    await gradients.release();
+  }
+}
+
 /** Shows the first batches to normalisations that are estimated from activations. */
 async function observe(
   saes: readonly RunningSae[],
@@ -178,7 +206,7 @@ async function observe(
     const batch = await batches.batch(index, signal);
     onProgress("estimating the normalisation", index / wanted);
     for (const sae of saes) {
-      if (index < sae.observations) await sae.trainer.observe(sae.input(batch), signal);
+      if (index < sae.observations) await sae.trainer.observe(sae.input(batch, batches), signal);
     }
   }
 }

@@ -5,7 +5,7 @@ import { readBytes } from "../../files/disk.ts";
 import { inFile } from "../../files/errors.ts";
 import type { Device } from "../../runtime/device.ts";
 import { loadSae } from "../../sae/load.ts";
-import type { Batch } from "../../training/buffer.ts";
+import type { Batch, Batches } from "../../training/buffer.ts";
 import {
   openTrainer,
   type RawBatch,
@@ -15,6 +15,7 @@ import {
 import { saePath } from "../names.ts";
 import type { CompleteSae } from "./complete-run.ts";
 import { cannotStartFrom } from "./errors.ts";
+import type { Task } from "./task-prompts.ts";
 
 /** Why and when an SAE was given up. */
 export interface EarlyEnd {
@@ -33,6 +34,8 @@ export class RunningSae {
   readonly observations: number;
   /** Set when its loss was no number any more; the others go on. */
   ended: EarlyEnd | undefined;
+  /** Prompts of a penalty on attribution. */
+  task: Task | undefined;
   last: StepResult | undefined;
 
   private constructor(sae: CompleteSae, trainer: Trainer, hasStatistics: boolean) {
@@ -57,11 +60,16 @@ export class RunningSae {
     return this.ended === undefined && step < this.sae.train.steps;
   }
 
-  /** The part of a batch that concerns it. */
-  input(batch: Batch): RawBatch {
-    const { hook, hookOut } = this.sae;
-    const x = batch.get(hook)!;
-    return hookOut === null ? { x } : { x, target: batch.get(hookOut)! };
+  /** The part of a batch that concerns it, with what its losses need beside. */
+  input(batch: Batch, batches: Batches): RawBatch {
+    const { hook, hookOut, train } = this.sae;
+    const { task } = this;
+    return {
+      x: batch.get(hook)!,
+      ...(hookOut === null ? {} : { target: batch.get(hookOut)! }),
+      ...(train.endToEnd === null ? {} : { downstream: batches.downstream!(hookOut ?? hook) }),
+      ...(task ? { task: task.at(this.trainer.steps, train.attribution!.promptsPerStep) } : {}),
+    };
   }
 }
 

@@ -149,7 +149,7 @@ export class TrainLoop {
     batch: Awaited<ReturnType<Batches["batch"]>>,
   ): Promise<StepResult | undefined> {
     try {
-      const result = await sae.trainer.step(sae.input(batch));
+      const result = await sae.trainer.step(sae.input(batch, this.#parts.batches));
       sae.last = result;
       return result;
     } catch (error) {

@@ -9,7 +9,7 @@ import type { DeviceName } from "../../protocol/reader.ts";
 import type { RunEnding, RunFolder } from "../../training/run-folder.ts";
 import { CheckpointPace } from "./checkpoint-pace.ts";
 import type { DataReport } from "./open-data.ts";
-import { resultOf, type RunResult, writeOutputs } from "./run-outputs.ts";
+import { qualities, resultOf, type RunResult, writeOutputs } from "./run-outputs.ts";
 import { lowerPriority, type RunPriority } from "./priority.ts";
 import { planRun, type RunPlan } from "./run-plan.ts";
 import { openSession, type RunSession } from "./run-session.ts";
@@ -108,6 +108,7 @@ async function runSession(
   );
   const event = checkpoint === undefined ? "start" : "resume";
   let ending: RunEnding;
+  let found: Awaited<ReturnType<typeof qualities>> | undefined;
   try {
     folder.log({ event, time: new Date().toISOString(), step: from.step, ...run.environment });
     const state = await loop.run();
@@ -116,6 +117,7 @@ async function runSession(
     if (state === "finished") {
       folder.beat({ phase: "writing", step: loop.step, steps: run.steps }, true);
       writeOutputs(folder, session.saes);
+      found = await qualities(folder, session);
     }
     ending = state === "finished" ? { state } : stopped(request);
   } catch (error) {
@@ -124,7 +126,7 @@ async function runSession(
     folder.end({ ...result });
     throw error;
   }
-  const result = resultOf(ending, folder, session, loop);
+  const result = resultOf(ending, folder, session, loop, found);
   folder.end({ ...result });
   return result;
 }

@@ -1,12 +1,14 @@
 /** Decoder rows of an SAE, each scaled to norm 1: what meta-SAEs are trained on. Bussmann et al. 2024, "Showing SAE latents are not atomic". */
 import { hashWeights } from "../../files/locations.ts";
+import { Decomposition } from "../../analysis/meta/decomposition.ts";
+import { atOnce } from "../../analysis/pace.ts";
 import type { Device } from "../../runtime/device.ts";
 import { loadSae } from "../../sae/load.ts";
 import { openSae } from "../../sae/sae.ts";
 import { saeId } from "../../sae/sae-id.ts";
-import { tensor } from "../../tensor/tensor.ts";
+import { seeded } from "../../sae/seeded-random.ts";
+import { shuffledColumns, unitRows } from "../../sae/unit-rows.ts";
 import { type ActivationSource, ShuffledBuffer } from "../../training/buffer.ts";
-import { permutation } from "../../training/permutation.ts";
 import { saePath } from "../names.ts";
 import { pieceRows, piecesOf } from "./data-rows.ts";
 import { noHookHere } from "./errors.ts";
@@ -19,10 +21,8 @@ import { metaFacts } from "./run-outputs.ts";
  * none of what they have in common, and the rows scaled to norm 1 again.
  */
 const rowKinds = ["W_dec", "W_dec.shuffled"] as const;
-/** Seed and purpose of the shuffling, which is the same for all: figures of different meta-SAEs compare. */
-const [shuffleSeed, shufflePurpose] = [0, 5] as const;
-/** Rows of one encoding. */
-const encodedRows = 1024;
+/** The same for all runs: figures of different controls compare. */
+const shuffleSeed = 0;
 
 type Rows = Readonly<Record<(typeof rowKinds)[number], Float32Array>>;
 
@@ -42,7 +42,7 @@ export async function openDecoderRows(
       return { name: name ?? "W_dec", width };
     },
     metadata: (hook) => (hook === "W_dec" ? facts : { ...facts, input: "shuffled W_dec rows" }),
-    quality: (sae, device) => qualityOf(sae, rows, device),
+    quality: (sae, device) => qualityOf(sae, path, device),
     async open(wanted, options) {
       const source: ActivationSource = {
         widths: new Map(wanted.map((hook) => [hook, width])),
@@ -76,6 +76,7 @@ async function readRows(path: string): Promise<{
   try {
     const width = parent.config.d_out;
     const W_dec = unitRows(parent.parameters.get("W_dec")!.readFloat32(), width);
+    const control = shuffledColumns(W_dec, width, seeded(shuffleSeed));
     const { model, hook, prependBos, n_ctx } = parent.config;
     const of = {
       ...(model === undefined ? {} : { model_name: model }),
@@ -84,7 +85,7 @@ async function readRows(path: string): Promise<{
       prepend_bos: prependBos,
     };
     return {
-      rows: { W_dec, "W_dec.shuffled": unitRows(shuffled(W_dec, width), width) },
+      rows: { W_dec, "W_dec.shuffled": unitRows(control, width) },
       width,
       facts: metaFacts(of, saeId(path, [])),
     };
@@ -93,61 +94,28 @@ async function readRows(path: string): Promise<{
   }
 }
 
-/** Scales rows to norm 1, in place. */
-function unitRows(rows: Float32Array, width: number): Float32Array {
-  for (let at = 0; at < rows.length; at += width) {
-    const row = rows.subarray(at, at + width);
-    const norm = Math.sqrt(row.reduce((sum, it) => sum + it * it, 0));
-    if (norm > 0) for (let i = 0; i < width; i++) row[i]! /= norm;
-  }
-  return rows;
-}
-
-/** Every column in an order of its own. */
-function shuffled(rows: Float32Array, width: number): Float32Array {
-  const out = new Float32Array(rows.length);
-  for (let i = 0; i < width; i++) {
-    const order = permutation(rows.length / width, shuffleSeed, shufflePurpose, i);
-    order.forEach((from, to) => (out[to * width + i] = rows[from * width + i]!));
-  }
-  return out;
-}
-
 /**
- * FVU (Σ ‖x − x̂‖² over Σ ‖x − mean x‖²) and L0 of a finished meta-SAE on all rows, and both on the shuffled ones: what is
- * explained there is what any directions of this spread would have explained.
+ * What the finished meta-SAE makes of all rows, and of rows without their structure (`analysis/meta`): what is explained
+ * of those, any directions of this spread would have explained.
  */
 async function qualityOf(
   path: string,
-  rows: Rows,
+  parentPath: string,
   device: Device,
 ): Promise<Readonly<Record<string, number>>> {
-  const sae = await openSae(await loadSae(path), device);
+  const parent = await openSae(await loadSae(parentPath), device);
+  const meta = await openSae(await loadSae(path), device);
   try {
-    const own = await figures(rows.W_dec);
-    const control = await figures(rows["W_dec.shuffled"]);
-    return { fvu: own.fvu, l0: own.l0, fvuShuffled: control.fvu, l0Shuffled: control.l0 };
+    const { summary } = await Decomposition.of(meta, parent, atOnce);
+    return {
+      fvu: 1 - summary.varianceExplained,
+      fvuShuffledEntries: 1 - summary.shuffledEntries,
+      fvuShuffledColumns: 1 - summary.shuffledColumns,
+      l0: summary.l0,
+      dead: summary.dead,
+    };
   } finally {
-    await sae.release();
-  }
-
-  async function figures(all: Float32Array): Promise<{ fvu: number; l0: number }> {
-    const width = sae.config.d_in;
-    const nRows = all.length / width;
-    const mean = new Float64Array(width);
-    all.forEach((it, at) => (mean[at % width]! += it / nRows));
-    let [error, spread, active] = [0, 0, 0];
-    for (let from = 0; from < nRows; from += encodedRows) {
-      const data = all.slice(from * width, (from + encodedRows) * width);
-      const x = tensor("float32", [data.length / width, width], data);
-      const acts = await sae.encode(x);
-      active += acts.latents.length;
-      const x_hat = (await sae.decode(acts, x)).data;
-      data.forEach((it, at) => {
-        error += (it - x_hat[at]!) ** 2;
-        spread += (it - mean[at % width]!) ** 2;
-      });
-    }
-    return { fvu: error / spread, l0: active / nRows };
+    await meta.release();
+    await parent.release();
   }
 }

@@ -66,3 +66,13 @@ export function refusedGlobal(global: string): UserError {
       "if you trust the file, load it in Python and save its state_dict as safetensors",
   );
 }
+
+/** The bytes are no Parquet file, or one that was cut off or damaged. */
+export function badParquet(cause: unknown): UserError {
+  const found = cause instanceof Error ? cause.message : String(cause);
+  return new UserError(
+    "bad-parquet",
+    `not a readable Parquet file: ${found}; fetch or write it again`,
+    { cause },
+  );
+}

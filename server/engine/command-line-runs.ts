@@ -74,7 +74,10 @@ function addTrain(verbs: RunVerbs): void {
 function addHarvest(verbs: RunVerbs): void {
   verb(verbs, "harvest", "write activations of a corpus at hook points to shards on disk")
     .requiredOption("--lm <path>", "language model: folder, .gguf file or Hub id")
-    .requiredOption("--files <paths...>", "texts: .txt, .md, .jsonl, also .gz, or folders of them")
+    .requiredOption(
+      "--files <paths...>",
+      "texts: .txt, .md, .jsonl, also .gz, .parquet, folders of them, or hf://datasets/org/name",
+    )
     .requiredOption("--hooks <list>", "hook points, separated by commas")
     .requiredOption("--output <folder>", "folder for the shards")
     .option("--dtype <type>", "float32, float16 or bfloat16", shardDType, "float16")

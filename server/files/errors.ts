@@ -188,6 +188,17 @@ export function inFile<T>(path: string, action: () => T): T {
   }
 }
 
+/** The same for what answers later. */
+export async function inFileAsync<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    return inFile(path, () => {
+      throw cause;
+    });
+  }
+}
+
 /** The system's word for what went wrong, without the call and path that Node puts around it. */
 export function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);

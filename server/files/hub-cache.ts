@@ -68,10 +68,13 @@ export function listHubCache(): { repo: string; folder: string }[] {
   });
 }
 
-/** The folder of a repository in the cache, which need not exist. */
+/** The folder of a repository in the cache, which need not exist. A dataset's name begins with `datasets/`. */
 export function repoFolder(repo: string): string {
-  if (!isRepoName(repo)) throw badRepoName(repo);
-  return join(hubCacheFolder(), ["models", ...repo.split("/")].join("--"));
+  const [first, ...rest] = repo.split("/");
+  const isDataset = first === "datasets" && rest.length > 0;
+  const name = isDataset ? rest.join("/") : repo;
+  if (!isRepoName(name)) throw badRepoName(repo);
+  return join(hubCacheFolder(), [isDataset ? "datasets" : "models", ...name.split("/")].join("--"));
 }
 
 /** Notes which commit a branch or tag is at. */

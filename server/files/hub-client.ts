@@ -30,13 +30,14 @@ export function hubEndpoint(): string {
   return (process.env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
 }
 
-/** What a repository has at a revision: `GET /api/models/<repo>/revision/<revision>?blobs=true`. */
+/** What a repository has at a revision: `GET /api/models/<repo>/revision/<revision>?blobs=true`, or `/api/datasets/…`. */
 export async function readSnapshot(
   access: HubAccess,
   repo: string,
   revision: string,
 ): Promise<HubSnapshot> {
-  const url = `${access.endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
+  const name = repo.startsWith("datasets/") ? repo : `models/${repo}`;
+  const url = `${access.endpoint}/api/${name}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const response = await request(access, url, { what: `${repo} at ${revision}` });
   const text = await readBody(response, access);
   try {

@@ -6,7 +6,7 @@
 import { mkdirSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileNotInRepo, noFilesNamed, notEnoughSpace, offline, unwritableFile } from "./errors.ts";
-import { exists } from "./disk.ts";
+import { exists, listFiles } from "./disk.ts";
 import { downloadBlob } from "./hub-blob.ts";
 import {
   checkRevision,
@@ -24,7 +24,7 @@ export { findInHubCache, listHubCache } from "./hub-cache.ts";
 
 /** What to download. */
 export interface HubRequest {
-  /** `org/name`. */
+  /** `org/name`, or `datasets/org/name`. */
   readonly repo: string;
   /** Branch, tag or commit; "main" by default. */
   readonly revision?: string;
@@ -69,6 +69,42 @@ export async function downloadFromHub(request: HubRequest): Promise<string> {
   await fetchAll({ access, repo, folder, snapshot, request }, wanted);
   writeRef(repo, revision, snapshot.commit);
   return join(folder, "snapshots", snapshot.commit);
+}
+
+/** Files of a repository, of which each is downloaded when it is asked for. */
+export interface HubListing {
+  /** Paths in the repository. */
+  readonly files: readonly string[];
+  /** The file in the cache; downloads it unless it is there. */
+  fetch(file: string, onProgress?: HubRequest["onProgress"]): Promise<string>;
+}
+
+/** Lists a repository, e.g. `datasets/org/name`. Offline these are the files of the cache's snapshot. */
+export async function listHubFiles(request: Omit<HubRequest, "files">): Promise<HubListing> {
+  const { repo, revision = "main", signal } = request;
+  const folder = repoFolder(repo);
+  checkRevision(revision);
+  if (isOffline()) {
+    const cached = findInHubCache(repo, revision);
+    if (cached === undefined) throw offline(repo, revision, cached);
+    return { files: listFiles(cached), fetch: async (file) => join(cached, file) };
+  }
+  const access: HubAccess = {
+    endpoint: hubEndpoint(),
+    token: request.token ?? hubToken(),
+    signal,
+  };
+  const snapshot = await readSnapshot(access, repo, revision);
+  return {
+    files: snapshot.files.map(({ path }) => path),
+    async fetch(name, onProgress) {
+      const file = snapshot.files.filter(({ path }) => path === name);
+      const own = onProgress ? { ...request, onProgress } : request;
+      await fetchAll({ access, repo, folder, snapshot, request: own }, file);
+      writeRef(repo, revision, snapshot.commit);
+      return join(folder, "snapshots", snapshot.commit, name);
+    },
+  };
 }
 
 interface Fetch {

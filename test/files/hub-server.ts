@@ -18,8 +18,11 @@ export interface HubServer {
   close(): Promise<void>;
 }
 
-/** Serves the files of the repository `org/model`. */
-export async function startHub(files: Record<string, Uint8Array>): Promise<HubServer> {
+/** Serves the files of one repository, `org/model` or e.g. `datasets/org/texts`. */
+export async function startHub(
+  files: Record<string, Uint8Array>,
+  repo = "org/model",
+): Promise<HubServer> {
   const commit = "0123456789abcdef0123456789abcdef01234567";
   const log: string[] = [];
   const hub = { commit, log, trouble: undefined as Trouble | undefined };
@@ -31,11 +34,12 @@ export async function startHub(files: Record<string, Uint8Array>): Promise<HubSe
     const nth = (counts.get(url) ?? 0) + 1;
     counts.set(url, nth);
     if (hub.trouble?.(request, response, nth)) return;
-    if (/^\/api\/models\/org\/model\/revision\/(main|v1%2F2)\?blobs=true$/.test(url)) {
+    const api = `/api/${repo.startsWith("datasets/") ? "" : "models/"}${repo}/revision/`;
+    if (["main", "v1%2F2"].some((revision) => url === `${api}${revision}?blobs=true`)) {
       response.end(JSON.stringify({ sha: commit, siblings }));
       return;
     }
-    const prefix = `/org/model/resolve/${commit}/`;
+    const prefix = `/${repo}/resolve/${commit}/`;
     const bytes = url.startsWith(prefix) && files[decodeURIComponent(url.slice(prefix.length))];
     if (bytes) sendFile(response, bytes, headers.range);
     else response.writeHead(404, { "x-error-code": "EntryNotFound" }).end();

@@ -5,11 +5,9 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildTokenWindows, type WindowPolicy } from "../../server/engine/runs/corpus.ts";
-import {
-  corpusFiles,
-  type CorpusDocument,
-  readDocuments,
-} from "../../server/engine/runs/documents.ts";
+import type { CorpusDocument } from "../../server/engine/runs/corpus-document.ts";
+import { corpusFiles } from "../../server/engine/runs/corpus-files.ts";
+import { readDocuments } from "../../server/engine/runs/documents.ts";
 import { LmSource } from "../../server/engine/runs/lm-source.ts";
 import type { LanguageModel } from "../../server/lm/language-model.ts";
 import { loadLm } from "../../server/lm/load.ts";
@@ -62,9 +60,12 @@ async function documents(
   return found;
 }
 
-function build(files: readonly string[], rules: Partial<WindowPolicy> = {}): Promise<TokenWindows> {
+async function build(
+  files: readonly string[],
+  rules: Partial<WindowPolicy> = {},
+): Promise<TokenWindows> {
   const report = { signal: new AbortController().signal, onProgress: () => {} };
-  return buildTokenWindows(lm, files, { ...policy, ...rules }, report);
+  return buildTokenWindows(lm, await corpusFiles(files), { ...policy, ...rules }, report);
 }
 
 function idsOf(windows: TokenWindows): number[][] {
@@ -133,18 +134,22 @@ test("leaving out every n-th document by hash is stable", async () => {
   expect(await documents(path, { textDocuments: "lines", leaveOut: 10 })).toEqual(kept);
 });
 
-test("folders stand for their texts; what is missing or of another kind is named", () => {
+test("folders stand for their texts; what is missing or of another kind is named", async () => {
   file("folder/b.md", "b");
   file("folder/sub/a.jsonl.gz", gzipSync('"a"'));
   file("folder/image.png", "");
-  expect(corpusFiles([join(scratch, "folder")])).toEqual([
+  file("folder/c.parquet", "");
+  expect((await corpusFiles([join(scratch, "folder")])).map(({ name }) => name)).toEqual([
     join(scratch, "folder/b.md"),
+    join(scratch, "folder/c.parquet"),
     join(scratch, "folder/sub/a.jsonl.gz"),
   ]);
-  expect(() => corpusFiles([join(scratch, "nowhere")])).toThrow(
+  await expect(corpusFiles([join(scratch, "nowhere")])).rejects.toThrow(
     /the corpus .*nowhere is not there/,
   );
-  expect(() => corpusFiles([file("x.png", "")])).toThrow(/x.png is no corpus that can be read/);
+  await expect(corpusFiles([file("x.png", "")])).rejects.toThrow(
+    /x.png is no corpus that can be read/,
+  );
 });
 
 test("joined documents lose no token and are parted by EOS", async () => {

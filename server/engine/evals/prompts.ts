@@ -9,7 +9,7 @@ import { isTokenWindows, TokenWindows } from "../../store/token-windows.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { buildTokenWindows } from "../runs/corpus.ts";
 import { decide } from "../runs/data-files.ts";
-import { corpusFiles } from "../runs/documents.ts";
+import { corpusFiles } from "../runs/corpus-files.ts";
 import { parseFilesConfig } from "../runs/run-config.ts";
 
 /** Tokens of a window where the SAE does not say. */
@@ -54,14 +54,14 @@ export async function readPrompts(
     files: source.files,
   };
   const policy = decide(parseFilesConfig(given, "evaluate", process.cwd()), lm);
-  const files = corpusFiles(policy.files);
+  const files = await corpusFiles(policy.files, report.signal);
   const windows = await buildTokenWindows(lm, files, policy, {
     signal: report.signal,
-    onProgress: ({ tokens }) =>
-      report.onProgress(
-        "reading the texts",
-        policy.maxTokens > 0 ? Math.min(1, tokens / policy.maxTokens) : 0,
-      ),
+    onProgress({ file, tokens, downloaded }) {
+      const share = policy.maxTokens > 0 ? Math.min(1, tokens / policy.maxTokens) : 0;
+      if (downloaded === undefined) report.onProgress("reading the texts", share);
+      else report.onProgress(`downloading ${file}`, downloaded);
+    },
   });
   return { prompts: windowsOf(windows), dataset: source.files.join(", ") };
 }

@@ -1,14 +1,12 @@
 /** Documents to token windows, by an explicit policy for BOS, special tokens and the borders of documents. */
+import { fileSize } from "../../files/disk.ts";
 import type { LanguageModel } from "../../lm/language-model.ts";
 import { type TokenWindows, TokenWindowsBuilder } from "../../store/token-windows.ts";
 import { tokenizeContext } from "../../text/context-tokens.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import {
-  corpusFacts,
-  type CorpusDocument,
-  type DocumentRules,
-  readDocuments,
-} from "./documents.ts";
+import type { CorpusDocument } from "./corpus-document.ts";
+import type { CorpusFile } from "./corpus-files.ts";
+import { type DocumentRules, readDocuments } from "./documents.ts";
 import { emptyCorpus, noSuchToken } from "./errors.ts";
 
 /** How documents become windows. Every field is decided before a run starts and is written down with it. */
@@ -32,6 +30,8 @@ export interface WindowPolicy extends DocumentRules {
 /** How far the reading of a corpus is. */
 export interface CorpusProgress {
   readonly file: string;
+  /** Share of the file that has been downloaded, while it is. */
+  readonly downloaded?: number;
   readonly tokens: number;
   readonly windows: number;
 }
@@ -39,25 +39,30 @@ export interface CorpusProgress {
 /** Tokenises files into windows. */
 export async function buildTokenWindows(
   lm: LanguageModel,
-  files: readonly string[],
+  files: readonly CorpusFile[],
   policy: WindowPolicy,
   report: { signal: AbortSignal; onProgress: (progress: CorpusProgress) => void },
 ): Promise<TokenWindows> {
   const packer = new WindowPacker(lm.tokenizer, lm.config.d_vocab, policy);
-  const read: string[] = [];
-  for (const file of files) {
+  /** Names and sizes of what was read: enough to see that another corpus is meant. */
+  const read: { path: string; bytes: number }[] = [];
+  for (const { name, open } of files) {
     if (packer.isFull) break;
-    read.push(file);
-    for await (const document of readDocuments(file, policy)) {
+    const far = { file: name, tokens: packer.tokens, windows: packer.windows };
+    const path = await open((done, total) =>
+      report.onProgress({ ...far, downloaded: total > 0 ? done / total : 1 }),
+    );
+    read.push({ path: name, bytes: fileSize(path) });
+    for await (const document of readDocuments(path, policy)) {
       report.signal.throwIfAborted();
       if (packer.isFull) break;
       packer.push(document);
-      report.onProgress({ file, tokens: packer.tokens, windows: packer.windows });
+      report.onProgress({ file: name, tokens: packer.tokens, windows: packer.windows });
     }
   }
-  const unread = files.slice(read.length);
-  const windows = packer.finish({ files: corpusFacts(read), unread, policy });
-  if (windows.count === 0) throw emptyCorpus(files, policy.minTokens);
+  const names = files.map(({ name }) => name);
+  const windows = packer.finish({ files: read, unread: names.slice(read.length), policy });
+  if (windows.count === 0) throw emptyCorpus(names, policy.minTokens);
   return windows;
 }
 

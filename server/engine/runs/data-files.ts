@@ -11,7 +11,7 @@ import { TokenWindows } from "../../store/token-windows.ts";
 import { ShuffledBuffer } from "../../training/buffer.ts";
 import { modelPath } from "../names.ts";
 import { buildTokenWindows } from "./corpus.ts";
-import { corpusFiles } from "./documents.ts";
+import { corpusFiles } from "./corpus-files.ts";
 import { ctxTooLong, noTokenRows } from "./errors.ts";
 import { LmSource } from "./lm-source.ts";
 import { SequenceBatches } from "./sequence-batches.ts";
@@ -84,11 +84,15 @@ export async function windowsOf(
   { signal, onProgress }: DataReport,
 ): Promise<{ windows: TokenWindows; key: string }> {
   if (exists(path)) return { windows: TokenWindows.read(path), key: sha256OfFile(path) };
-  const files = corpusFiles(config.files);
+  const files = await corpusFiles(config.files, signal);
   const windows = await buildTokenWindows(lm, files, config, {
     signal,
-    onProgress: ({ file, tokens }) => {
-      const at = files.indexOf(file);
+    onProgress({ file, tokens, downloaded }) {
+      if (downloaded !== undefined) {
+        onProgress("downloading", downloaded, file);
+        return;
+      }
+      const at = files.findIndex(({ name }) => name === file);
       const share = config.maxTokens > 0 ? tokens / config.maxTokens : at / files.length;
       onProgress("reading the corpus", Math.min(1, share), `${tokens} tokens`);
     },

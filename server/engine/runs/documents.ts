@@ -1,20 +1,15 @@
-/** A corpus on disk as documents: text files (also `.gz`), JSON Lines with texts or conversations; folders of them. */
+/** A file of a corpus as documents: text (also `.gz`), JSON Lines or Parquet with texts or conversations. */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { exists, fileSize, isFolder, listFiles } from "../../files/disk.ts";
 import { readLines, readTextPieces } from "../../files/text-pieces.ts";
-import { badCorpusLine, missingCorpus, noCorpusFiles, unknownCorpusFile } from "./errors.ts";
-
-/** One document: a text, cut into pieces that may be tokenised one by one, or a conversation. */
-export type CorpusDocument =
-  | { readonly text: string; readonly continues: boolean }
-  | { readonly messages: readonly { readonly role: string; readonly content: string }[] };
+import { type CorpusDocument, isMessage } from "./corpus-document.ts";
+import { badCorpusLine } from "./errors.ts";
+import { readParquetDocuments } from "./parquet-documents.ts";
 
 /** How files are divided into documents. */
 export interface DocumentRules {
   /** A text file is one document, or every stretch between empty lines, or every line. */
   readonly textDocuments: "file" | "blank-lines" | "lines";
-  /** Key of a JSON line that holds its text. */
+  /** Key of a JSON line, or column of a Parquet file, that holds its text. */
   readonly textField: string;
   /** Leaves out every document whose sha1 is divisible by this, for validation; 0 leaves out none. */
   readonly leaveOut: number;
@@ -23,32 +18,13 @@ export interface DocumentRules {
 /** A long text is tokenised in pieces of about so many characters, cut after a line's end where there is one. */
 const pieceCharacters = 2 ** 16;
 
-const endings = /\.(txt|md|text|jsonl|ndjson)(\.gz)?$/i;
-
-/** The files of a corpus in the order given; folders stand for their text files, sorted by path. */
-export function corpusFiles(paths: readonly string[]): string[] {
-  const files = paths.flatMap((path) => {
-    if (!exists(path)) throw missingCorpus(path);
-    if (!isFolder(path)) return [path];
-    const found = listFiles(path).filter((file) => endings.test(file));
-    if (found.length === 0) throw noCorpusFiles(path);
-    return found.map((file) => join(path, file));
-  });
-  for (const file of files) if (!endings.test(file)) throw unknownCorpusFile(file);
-  return files;
-}
-
-/** Names and sizes of a corpus's files: enough to see that another one is meant. */
-export function corpusFacts(files: readonly string[]): { path: string; bytes: number }[] {
-  return files.map((path) => ({ path, bytes: fileSize(path) }));
-}
-
 /** The documents of a file. A piece of a text that goes on says so. */
 export async function* readDocuments(
   file: string,
   rules: DocumentRules,
 ): AsyncGenerator<CorpusDocument> {
   if (/\.(jsonl|ndjson)(\.gz)?$/i.test(file)) yield* readJsonLines(file, rules);
+  else if (/\.parquet$/i.test(file)) yield* readRows(file, rules);
   else if (rules.textDocuments === "file") yield* readWhole(file);
   else yield* readDivided(file, rules);
 }
@@ -102,6 +78,12 @@ async function* readJsonLines(file: string, rules: DocumentRules): AsyncGenerato
   }
 }
 
+async function* readRows(file: string, rules: DocumentRules): AsyncGenerator<CorpusDocument> {
+  for await (const { document, key } of readParquetDocuments(file, rules.textField)) {
+    if (isKept(key, rules)) yield document;
+  }
+}
+
 /** The document of a line, or what is wrong with it. */
 function readJsonLine(line: string, field: string): CorpusDocument | string {
   let value: unknown;
@@ -120,11 +102,6 @@ function readJsonLine(line: string, field: string): CorpusDocument | string {
   if (Array.isArray(messages) && messages.every(isMessage)) return { messages };
   const keys = Object.keys(entry).join(", ") || "none";
   return `expected a text under "${field}" or messages with role and content, found the keys ${keys}`;
-}
-
-function isMessage(value: unknown): value is { role: string; content: string } {
-  const message = value as { role?: unknown; content?: unknown } | null;
-  return typeof message?.role === "string" && typeof message.content === "string";
 }
 
 function isKept(text: string, { leaveOut }: DocumentRules): boolean {

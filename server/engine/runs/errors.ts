@@ -27,7 +27,7 @@ export function runNotJsonc(where: string, problem: string): UserError {
 export function missingCorpus(path: string): UserError {
   return new UserError(
     "missing-corpus",
-    `the corpus ${path} is not there; put it back, or correct data.files in run.jsonc`,
+    `the corpus ${path} is not there; put it back, or correct data.files in run.jsonc (a dataset of the Hub is hf://datasets/org/name)`,
   );
 }
 
@@ -35,18 +35,49 @@ export function missingCorpus(path: string): UserError {
 export function noCorpusFiles(path: string): UserError {
   return new UserError(
     "no-corpus-files",
-    `${path} has no texts; expected .txt, .md or .jsonl files, also with .gz`,
+    `${path} has no texts; expected .txt, .md, .jsonl (also with .gz) or .parquet files`,
   );
 }
 
 /** A file that is no text in a form that we read. */
 export function unknownCorpusFile(path: string): UserError {
-  const parquet = /\.parquet$/i.test(path);
   return new UserError(
     "unknown-corpus-file",
-    parquet
-      ? `${path}: parquet files are not read yet; write its text column as .jsonl, e.g. with Python's datasets: to_json`
-      : `${path} is no corpus that can be read; expected .txt, .md or .jsonl files, also with .gz, or a folder of them`,
+    `${path} is no corpus that can be read; expected .txt, .md, .jsonl (also with .gz) or .parquet files, or a folder of them`,
+  );
+}
+
+/** A place on the Hub that is no dataset. */
+export function badHubDataset(path: string): UserError {
+  return new UserError(
+    "bad-hub-dataset",
+    `${path} names no dataset of the Hub; expected hf://datasets/org/name, perhaps with @revision, and then perhaps a file, a folder or a pattern with *`,
+  );
+}
+
+/** A dataset without texts at the place asked for. */
+export function noDatasetFiles(path: string, files: readonly string[]): UserError {
+  const some = files.slice(0, 8).join(", ");
+  const more = files.length > 8 ? ` and ${files.length - 8} more` : "";
+  return new UserError(
+    "no-dataset-files",
+    `${path} has no .parquet, .jsonl or .txt files; the repository has ${some || "no files"}${more}`,
+  );
+}
+
+/** A Parquet file without the column of texts. */
+export function noTextColumn(file: string, field: string, columns: readonly string[]): UserError {
+  return new UserError(
+    "no-text-column",
+    `${file} has no column "${field}"; it has ${columns.join(", ") || "none"}: name the texts' column with data.textField`,
+  );
+}
+
+/** A cell that is neither text nor conversation. */
+export function badParquetRow(file: string, row: number, column: string): UserError {
+  return new UserError(
+    "bad-parquet-row",
+    `row ${row} of ${file}: "${column}" is neither a text nor a list of messages with role and content; name another column with data.textField`,
   );
 }
 

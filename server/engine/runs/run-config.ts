@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { unreachable } from "../../base/errors.ts";
 import { exists } from "../../files/disk.ts";
 import { count, flag, listOf, notNegative, oneOf, size } from "../../training/options.ts";
+import { isHubDataset } from "./corpus-files.ts";
 import { badRunConfig, conflictingRun, runNotJsonc } from "./errors.ts";
 import { expandSweep, sweepSchema } from "./sweep.ts";
 
@@ -20,7 +21,7 @@ const files = v.strictObject({
   kind: v.literal("files"),
   /** Folder, .gguf file, or Hub id of a downloaded model. */
   lm: text(),
-  /** .txt, .md, .jsonl, also .gz, or folders of them. */
+  /** .txt, .md, .jsonl, also .gz, .parquet, folders of them, or hf://datasets/org/name of the Hub. */
   files: listOf(text()),
   /** Tokens of a window, BOS included. SAELens `context_size`. */
   ctx: v.optional(size(), 256),
@@ -206,7 +207,11 @@ function absoluteData(data: DataConfig, folder: string): DataConfig {
   const place = (path: string): string => absolute(path, folder);
   switch (data.kind) {
     case "files":
-      return { ...data, lm: maybeHubId(data.lm, folder), files: data.files.map(place) };
+      return {
+        ...data,
+        lm: maybeHubId(data.lm, folder),
+        files: data.files.map((path) => (isHubDataset(path) ? path : place(path))),
+      };
     case "shards":
       return { ...data, folder: place(data.folder) };
     case "batches":

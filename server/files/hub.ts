@@ -6,7 +6,7 @@
 import { mkdirSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileNotInRepo, noFilesNamed, notEnoughSpace, offline, unwritableFile } from "./errors.ts";
-import { exists, listFiles } from "./disk.ts";
+import { exists, fileSize, listFiles } from "./disk.ts";
 import { downloadBlob } from "./hub-blob.ts";
 import {
   checkRevision,
@@ -73,8 +73,8 @@ export async function downloadFromHub(request: HubRequest): Promise<string> {
 
 /** Files of a repository, of which each is downloaded when it is asked for. */
 export interface HubListing {
-  /** Paths in the repository. */
-  readonly files: readonly string[];
+  /** Paths in the repository, and bytes. */
+  readonly files: readonly { readonly path: string; readonly size: number }[];
   /** The file in the cache; downloads it unless it is there. */
   fetch(file: string, onProgress?: HubRequest["onProgress"]): Promise<string>;
 }
@@ -87,7 +87,10 @@ export async function listHubFiles(request: Omit<HubRequest, "files">): Promise<
   if (isOffline()) {
     const cached = findInHubCache(repo, revision);
     if (cached === undefined) throw offline(repo, revision, cached);
-    return { files: listFiles(cached), fetch: async (file) => join(cached, file) };
+    return {
+      files: listFiles(cached).map((path) => ({ path, size: fileSize(join(cached, path)) })),
+      fetch: async (file) => join(cached, file),
+    };
   }
   const access: HubAccess = {
     endpoint: hubEndpoint(),
@@ -96,7 +99,7 @@ export async function listHubFiles(request: Omit<HubRequest, "files">): Promise<
   };
   const snapshot = await readSnapshot(access, repo, revision);
   return {
-    files: snapshot.files.map(({ path }) => path),
+    files: snapshot.files,
     async fetch(name, onProgress) {
       const file = snapshot.files.filter(({ path }) => path === name);
       const own = onProgress ? { ...request, onProgress } : request;

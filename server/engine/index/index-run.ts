@@ -22,7 +22,7 @@ import { type Tensor, tensor } from "../../tensor/tensor.ts";
 import { RunFolder } from "../../training/run-folder.ts";
 import { checkAgainstModel } from "../check-against-model.ts";
 import { modelPath, saePath } from "../names.ts";
-import { corpusFacts, corpusFiles } from "../runs/documents.ts";
+import { corpusFacts, corpusFiles } from "../runs/corpus-files.ts";
 import { decide, windowsOf } from "../runs/data-files.ts";
 import { metaHasNoCorpus, otherIndex, noIndexRun } from "../runs/errors.ts";
 import { specialIds } from "../runs/lm-source.ts";
@@ -171,7 +171,7 @@ async function openParts(given: {
   const hashes = { lm: hashWeights(lmPath), sae: hashWeights(path) };
   const { facts, sizes } = config;
   const inputs = { format: indexFormat, ...hashes, facts, sizes, policy };
-  const found = corpusFacts(corpusFiles(paths));
+  const found = corpusFacts(await corpusFiles(paths, report.signal));
   const files = new IndexFiles(folder.file(indexFolderName), hashOf({ ...inputs, found }));
   const data = { ...policy, lm: lmPath, files: paths };
   const windowsPath = files.path("tokens.safetensors");

@@ -1,11 +1,10 @@
 /** Documents to token windows, by an explicit policy for BOS, special tokens and the borders of documents. */
-import { fileSize } from "../../files/disk.ts";
 import type { LanguageModel } from "../../lm/language-model.ts";
 import { type TokenWindows, TokenWindowsBuilder } from "../../store/token-windows.ts";
 import { tokenizeContext } from "../../text/context-tokens.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { CorpusDocument } from "./corpus-document.ts";
-import type { CorpusFile } from "./corpus-files.ts";
+import { type CorpusFile, corpusFacts } from "./corpus-files.ts";
 import { type DocumentRules, readDocuments } from "./documents.ts";
 import { emptyCorpus, noSuchToken } from "./errors.ts";
 
@@ -44,15 +43,15 @@ export async function buildTokenWindows(
   report: { signal: AbortSignal; onProgress: (progress: CorpusProgress) => void },
 ): Promise<TokenWindows> {
   const packer = new WindowPacker(lm.tokenizer, lm.config.d_vocab, policy);
-  /** Names and sizes of what was read: enough to see that another corpus is meant. */
-  const read: { path: string; bytes: number }[] = [];
-  for (const { name, open } of files) {
+  const read: CorpusFile[] = [];
+  for (const file of files) {
     if (packer.isFull) break;
+    const { name } = file;
+    read.push(file);
     const far = { file: name, tokens: packer.tokens, windows: packer.windows };
-    const path = await open((done, total) =>
+    const path = await file.open((done, total) =>
       report.onProgress({ ...far, downloaded: total > 0 ? done / total : 1 }),
     );
-    read.push({ path: name, bytes: fileSize(path) });
     for await (const document of readDocuments(path, policy)) {
       report.signal.throwIfAborted();
       if (packer.isFull) break;
@@ -61,7 +60,11 @@ export async function buildTokenWindows(
     }
   }
   const names = files.map(({ name }) => name);
-  const windows = packer.finish({ files: read, unread: names.slice(read.length), policy });
+  const windows = packer.finish({
+    files: corpusFacts(read),
+    unread: names.slice(read.length),
+    policy,
+  });
   if (windows.count === 0) throw emptyCorpus(names, policy.minTokens);
   return windows;
 }

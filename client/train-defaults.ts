@@ -35,6 +35,16 @@ export const architectures: readonly ArchitectureText[] = [
     name: "Standard (L1)",
     detail: "ReLU with an L1 penalty; for comparison with older work",
   },
+  {
+    architecture: "gated",
+    name: "Gated",
+    detail: "gate and magnitude apart, so that the L1 penalty shrinks no activations",
+  },
+  {
+    architecture: "abstopk",
+    name: "AbsTopK",
+    detail: "the largest latents of either sign at every token",
+  },
 ];
 
 /** Latents for a model of this width: sixteen times as many. */
@@ -57,9 +67,9 @@ export function defaultTokens(d_sae: number, corpusBytes: number | undefined): n
   return rounded(Math.max(10_000, Math.min(wanted, (10 * corpusBytes) / 4)));
 }
 
-/** Latents of a meta-SAE: a twelfth of its parent's, as a power of two. */
+/** Latents of a meta-SAE: a twentieth of its parent's (Bussmann et al. 2024: 2304 for 49,152), as a power of two. */
 export function defaultMetaWidth(d_sae: number): number {
-  return Math.max(16, 2 ** Math.round(Math.log2(d_sae / 12)));
+  return Math.max(16, 2 ** Math.round(Math.log2(d_sae / 20)));
 }
 
 /** Decoder rows that a meta-SAE reads while it is trained: each of its parent's 200 times. */

@@ -173,7 +173,7 @@ async function askForSparsity(
   row: string,
   l0: number,
 ): Promise<{ l0: number; l1?: number }> {
-  if (architecture !== "standard")
+  if (architecture !== "standard" && architecture !== "gated")
     return { l0: await ask.count(`Active latents per ${row} (k or L0)`, l0) };
   return { l0, l1: await ask.amount("Weight of the L1 penalty; more means fewer latents", 2) };
 }

@@ -35,6 +35,8 @@ export interface RunSae {
   readonly last?: RunFigures;
   /** Folder of the finished SAE. */
   readonly path?: string;
+  /** Folder of the meta-SAE that was trained against it. */
+  readonly metaPath?: string;
 }
 
 /** A run as lists show it. */
@@ -96,7 +98,7 @@ export interface TrainAnswers {
   readonly d_sae: number;
   /** Active latents per token that are aimed at. */
   readonly l0: number;
-  /** Weight of the L1 norm, for the standard architecture, which cannot aim at an L0. */
+  /** Weight of the L1 norm, for the architectures that cannot aim at an L0: standard and gated. */
   readonly l1?: number;
   /** Tokens (for a meta-SAE: decoder rows) to train on. */
   readonly tokens: number;
@@ -105,7 +107,8 @@ export interface TrainAnswers {
 }
 
 /** The architectures that the guided start offers. */
-export type TrainArchitecture = "batchtopk" | "topk" | "jumprelu" | "matryoshka" | "standard";
+export type TrainArchitecture =
+  "batchtopk" | "topk" | "jumprelu" | "matryoshka" | "standard" | "gated" | "abstopk";
 
 /** The part of the table that is about runs. */
 export interface RunMethods {

@@ -127,12 +127,14 @@ function saesOf(folder: string, summary: RunSummary | undefined, log: RunLog): R
   return (summary?.saes ?? []).map(({ id, ...facts }) => {
     const own = join(folder, "sae", id);
     const path = exists(join(own, "cfg.json")) ? own : join(folder, "sae");
+    const meta = join(folder, "meta-sae", path === own ? id : "");
     const last = log.last(id) ?? (isOnly ? log.last("") : undefined);
     return {
       id,
       ...facts,
       ...(last ? { last } : {}),
       ...(exists(join(path, "cfg.json")) ? { path } : {}),
+      ...(exists(join(meta, "cfg.json")) ? { metaPath: meta } : {}),
     };
   });
 }

@@ -84,14 +84,15 @@ async function useRun(
   id: string | undefined,
 ): Promise<{ lm?: string; saes: string[] }> {
   const { name, lm, saes } = await workbench.runs.info(folder);
-  const path = saes.find((it) => it.path !== undefined && (id === undefined || it.id === id))?.path;
-  if (path === undefined) throw noFinishedSae(name);
+  const sae = saes.find((it) => it.path !== undefined && (id === undefined || it.id === id));
+  if (sae?.path === undefined) throw noFinishedSae(name);
+  const added = [sae.path, ...(sae.metaPath === undefined ? [] : [sae.metaPath])];
   const now = workbench.choiceFor(nowhere());
   const same = lm === undefined || lm === now.lm;
   const others = same ? now.saes.map((it) => it.name ?? it.path) : [];
   const choice = {
     ...(same ? {} : { lm }),
-    saes: [...others.filter((it) => it !== path), path],
+    saes: [...others.filter((it) => !added.includes(it)), ...added],
   };
   workbench.use(choice);
   return choice;

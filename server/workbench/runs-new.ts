@@ -65,6 +65,7 @@ function sparsityOf(answers: TrainAnswers, steps: number): Record<string, unknow
   const warmUpSteps = Math.round(steps / 20);
   switch (architecture) {
     case "topk":
+    case "abstopk":
     case "batchtopk":
       return { k: l0 };
     case "matryoshka":
@@ -73,6 +74,7 @@ function sparsityOf(answers: TrainAnswers, steps: number): Record<string, unknow
       // The error of normalised activations is at most d_in; a penalty of that size outweighs it far from the target.
       return { sparsity: { kind: "target_ratio", coefficient: d_in, targetL0: l0, warmUpSteps } };
     case "standard":
+    case "gated":
       return { sparsity: { kind: "l1", coefficient: l1 ?? defaultL1, warmUpSteps } };
     default:
       return unreachable(architecture);

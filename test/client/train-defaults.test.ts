@@ -14,7 +14,7 @@ test("defaults grow with the model, and tokens with the width as far as the corp
   expect(defaultTokens(3072, undefined)).toBe(2_500_000);
   expect(defaultTokens(3072, 40_000)).toBe(100_000);
   expect(defaultTokens(3072, 100)).toBe(10_000);
-  expect(defaultMetaWidth(6144)).toBe(512);
+  expect([16, 6144, 49_152].map(defaultMetaWidth)).toEqual([16, 256, 2048]);
 });
 
 test("counts are read as people write them, and written so that they are read again", () => {

@@ -28,6 +28,8 @@ const architectures: TrainArchitecture[] = [
   "jumprelu",
   "matryoshka",
   "standard",
+  "gated",
+  "abstopk",
 ];
 
 test.each(architectures)("a guided %s run is a run file that can be trained", (architecture) => {
@@ -46,12 +48,14 @@ test.each(architectures)("a guided %s run is a run file that can be trained", (a
   });
 });
 
-test("a guided meta-SAE reads decoder rows", () => {
-  const meta = { architecture: "topk", name: "meta", d_in: 192, d_sae: 512, l0: 4 } as const;
+test.each(architectures)("a guided %s meta-SAE reads decoder rows", (architecture) => {
+  const meta = { architecture, name: "meta", d_in: 192, d_sae: 512, l0: 4 } as const;
   const more = { metaOf: "/saes/parent", corpus: [], tokens: 100_000 };
   const text = newRunFile({ ...meta, ...more }, { device: "cpu" });
   const run = parseRunConfig(text, "run.jsonc", "/w");
   expect(run).toMatchObject({ data: { kind: "decoder-rows", sae: "/saes/parent" }, device: "cpu" });
+  const train = parseTrainConfig({ ...run.saes[0]?.train, d_in: 192 }, "run.jsonc");
+  expect(train).toMatchObject({ architecture, d_sae: 512 });
   expect(runSummary(text, "run.jsonc").hook).toBe("decoder of parent");
 });
 

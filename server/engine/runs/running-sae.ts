@@ -76,6 +76,7 @@ export class RunningSae {
 async function initialParameters({
   init,
   name,
+  train,
 }: CompleteSae): Promise<ReadonlyMap<string, Tensor> | undefined> {
   if (init === null) return undefined;
   if (init.kind === "file") {
@@ -93,6 +94,21 @@ async function initialParameters({
     const { normalization } = description.config;
     if (normalization.kind === "scale" || description.parameters.has("preScale")) {
       throw cannotStartFrom(name, init.sae, "it scales its input, which is not folded into it");
+    }
+    const { kind } = train.normalizeActivations;
+    if (kind !== normalization.kind) {
+      throw cannotStartFrom(
+        name,
+        init.sae,
+        `it reads activations with the normalisation "${normalization.kind}", but "train.normalizeActivations.kind" is "${kind}"; set it to "${normalization.kind}"`,
+      );
+    }
+    if (train.init.b_dec !== "zeros") {
+      throw cannotStartFrom(
+        name,
+        init.sae,
+        `"train.init.b_dec" is "${train.init.b_dec}", which would replace its b_dec; leave it out`,
+      );
     }
     return new Map(
       [...description.parameters].map(([key, parameter]) => [

@@ -13,7 +13,7 @@ import { writeSafetensors } from "../server/encoding/safetensors.ts";
 import { openDevice } from "../server/runtime/device.ts";
 import { tensor } from "../server/tensor/tensor.ts";
 import { importTrainConfig } from "../server/training/import-config.ts";
-import { SeededRandom } from "../server/training/random.ts";
+import { SeededRandom } from "../server/base/seeded-random.ts";
 import { openTrainer } from "../server/training/trainer.ts";
 import { JsonLines } from "./json-lines.ts";
 import { findPython, repoRoot } from "./places.ts";

@@ -1,4 +1,4 @@
-import type { SeededRandom } from "../training/random.ts";
+import type { SeededRandom } from "../base/seeded-random.ts";
 
 /** 0 … n − 1 in random order (Fisher and Yates), or in order without a generator. */
 export function shuffled(n: number, random?: SeededRandom): Int32Array {

@@ -14,6 +14,7 @@ import { addEvalVerbs } from "./command-line-evals.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
+import { addToyVerb } from "./command-line-toy.ts";
 import { Engine } from "./engine.ts";
 import { inspect } from "./verbs/inspect.ts";
 import { printInspection } from "./verbs/print.ts";
@@ -197,6 +198,7 @@ Cache: ${cacheFolder}`,
   addCauseVerbs({ verb, withEngine, bundled: around.bundled, signal });
   addDecoderVerbs({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
+  addToyVerb({ program, signal });
   return program;
 }
 

@@ -1,4 +1,5 @@
 /** Continuing a token sequence, greedily or by sampling. */
+import { SeededRandom } from "../base/seeded-random.ts";
 import { emptyPrompt } from "./errors.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { Stream } from "./stream.ts";
@@ -23,14 +24,14 @@ export async function generate(lm: LanguageModel, options: GenerateOptions): Pro
   const { ids, maxNewTokens, temperature = 0, seed = 0, signal, onToken } = options;
   if (ids.length === 0) throw emptyPrompt();
   const stream = options.stream ?? new Stream(lm);
-  const random = mulberry32(seed);
+  const random = new SeededRandom(seed);
   const sequence = [...ids];
   const limit = Math.min(sequence.length + maxNewTokens, lm.config.n_ctx);
   try {
     while (sequence.length < limit) {
       stream.setIds(Int32Array.from(sequence));
       const { data } = await stream.logits([sequence.length - 1], signal);
-      const id = temperature > 0 ? sample(data, temperature, random()) : argmax(data);
+      const id = temperature > 0 ? sample(data, temperature, random.uniform()) : argmax(data);
       sequence.push(id);
       await onToken?.(id);
       if (lm.eosIds.includes(id)) break;
@@ -57,16 +58,4 @@ function sample(logits: Float32Array, temperature: number, uniform: number): num
     if (rest < 0) return id;
   }
   return argmax(logits);
-}
-
-/** Uniform numbers in [0, 1) from a 32-bit state (Tommy Ettinger's mulberry32, public domain). */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -4,6 +4,7 @@
  */
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
+import type { ToyMethods } from "./toy.ts";
 
 /** How a token strip is coloured. */
 export type HeatMode = "activation" | "pinned" | "l0" | "error" | "loss";
@@ -137,7 +138,7 @@ export interface HeatSpan {
 }
 
 /** The table. */
-export interface PageMethods extends RunMethods {
+export interface PageMethods extends RunMethods, ToyMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

@@ -58,7 +58,11 @@ export function readParameters(
 
 /** A parameter that was computed at load, e.g. a scalar threshold spread over all latents. */
 export function computed(
-  place: { readonly in: TensorFile; readonly key: string; readonly values: Float32Array },
+  place: {
+    readonly in: Pick<TensorFile, "description">;
+    readonly key: string;
+    readonly values: Float32Array;
+  },
   dims: readonly number[],
 ): Parameter {
   const { values, key } = place;

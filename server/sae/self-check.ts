@@ -3,12 +3,12 @@
  * ReLU shows at once in L0 and FVU.
  */
 import { assert } from "../base/errors.ts";
+import { seeded } from "../base/seeded-random.ts";
 import type { SelfCheck } from "../protocol/reader.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { SaeConfig } from "./config.ts";
 import { rowsOf } from "./graph-encoder.ts";
 import type { Sae } from "./sae.ts";
-import { seeded } from "./seeded-random.ts";
 import type { SparseActs } from "./sparse-acts.ts";
 import { shuffledRows, unitRows } from "./unit-rows.ts";
 

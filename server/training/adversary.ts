@@ -4,7 +4,7 @@ import { type AdversaryConfig, hasTurn, turnsBefore } from "./adversary-config.t
 import type { RawBatch } from "./activation-normalization.ts";
 import type { Explanation } from "./form.ts";
 import type { Parameter } from "./parameters.ts";
-import { SeededRandom } from "./random.ts";
+import { SeededRandom } from "../base/seeded-random.ts";
 import { warmedUp } from "./schedules.ts";
 import type { Trainer } from "./trainer.ts";
 

@@ -20,6 +20,8 @@ import {
 const sampledRows = 64;
 /** Bounds lie so far below the smallest value that was kept, so that the next batch finds enough above them. */
 const margin = 0.8;
+/** A bound that lets too few through is lowered so many times; then everything positive is looked at. */
+const mostTries = 6;
 
 /**
  * Loads a selector of the k·rows largest positive activations of a batch (SAELens: int(k·rows)).
@@ -80,13 +82,14 @@ class BatchSelector implements Selector {
   async select(input: SelectorInput): Promise<Selection> {
     const wanted = this.capacity(input.rows);
     let bound = margin * (this.#last ?? (await this.#sample(input)));
-    for (;;) {
+    for (let tries = mostTries; ;) {
       const found = await this.#above(bound, input);
       const chosen = largestOf(found.scores, wanted);
       // Scores and bounds are rounded in different ways: what is kept must lie clear of the bound.
       const isSure = chosen.count === wanted && chosen.least > bound * (1 + 1e-3);
       if (isSure || bound === 0) return this.#take(found, chosen, input);
-      bound = bound > 1e-20 ? bound / 4 : 0;
+      // Where fewer latents are positive than are wanted, no bound but 0 will do.
+      bound = --tries > 0 ? bound / 4 : 0;
     }
   }
 
@@ -151,7 +154,7 @@ class BatchSelector implements Selector {
       }
       while (row < first + rows) lists.offsets[++row] = entries;
     }
-    if (entries > 0) this.#last = least;
+    if (entries > 0) this.#last = entries < this.capacity(input.rows) ? 0 : least;
     const smallest = entries > 0 ? least : undefined;
     return { ...sparseRows(lists, input.rows), entries, smallest };
   }

@@ -2,7 +2,7 @@
 import { sizeOf } from "../tensor/tensor.ts";
 import type { CommonConfig } from "./common-config.ts";
 import type { Parameter, Parameters } from "./parameters.ts";
-import { SeededRandom } from "./random.ts";
+import { SeededRandom } from "../base/seeded-random.ts";
 
 /** Streams of random numbers of one seed. */
 const streams = { W_dec: 1, W_enc: 2 } as const;

@@ -1,7 +1,7 @@
 /** New weights for latents that stay silent. dictionary_learning@0.1.0 trainers/standard.py `resample_neurons`. */
 import type { Batch } from "./activation-normalization.ts";
 import type { Parameters } from "./parameters.ts";
-import type { SeededRandom } from "./random.ts";
+import type { SeededRandom } from "../base/seeded-random.ts";
 
 /**
  * Gives dead latents rows of the batch, drawn with a chance in proportion to their error: in W_dec with norm 1, in W_enc

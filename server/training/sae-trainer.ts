@@ -20,7 +20,7 @@ import { importParameters } from "./import-parameters.ts";
 import { initialise, parameterCount } from "./initial-parameters.ts";
 import { takeStep } from "./optimizer.ts";
 import { float64Of, Parameters } from "./parameters.ts";
-import { SeededRandom } from "./random.ts";
+import { SeededRandom } from "../base/seeded-random.ts";
 import { resample } from "./resampling.ts";
 import { learningRate, warmedUp } from "./schedules.ts";
 import type { StepResult, Trainer } from "./trainer.ts";

@@ -21,6 +21,7 @@ import { LineStarts } from "../text/line-starts.ts";
 import { tokenAt, tokenRange } from "./positions.ts";
 import { runHandlers } from "./runs-handlers.ts";
 import { latentsAt } from "./token-card.ts";
+import { runToyProcess } from "./toy-process.ts";
 import { contextAt, type Workbench } from "./workbench.ts";
 
 /** What pages need from the surroundings of the workbench. */
@@ -40,6 +41,14 @@ export function pageHandlers(
 ): Handlers<PageMethods> {
   return {
     ...runHandlers(workbench),
+    runToy: (knobs, signal) =>
+      surroundings.withProgress("Toy model", signal, (report, cancelled) =>
+        runToyProcess(workbench.options.runProgram, knobs, {
+          signal: cancelled,
+          onProgress: ({ step, steps, loss }) =>
+            report(`step ${step} of ${steps}, loss ${loss.toPrecision(3)}`, step / steps),
+        }),
+      ),
     overview: ({ uri }) => overview(workbench, uri),
     tokens: (params, signal) => tokens(workbench, params, signal),
     tokenCard: async ({ uri, context, index, sae: id, top }, signal) => {

@@ -4,7 +4,7 @@ import { type Device, openDevice } from "../../server/runtime/device.ts";
 import { importTrainConfig } from "../../server/training/import-config.ts";
 import { geometricMedian, meanRow } from "../../server/training/geometric-median.ts";
 import { largestOf } from "../../server/training/largest.ts";
-import { SeededRandom } from "../../server/training/random.ts";
+import { SeededRandom } from "../../server/base/seeded-random.ts";
 import { symmetricEigen } from "../../server/training/symmetric-eigen.ts";
 import { openTrainer } from "../../server/training/trainer.ts";
 import { seeded } from "../random.ts";

@@ -5,7 +5,7 @@
 import type { MetaComparison } from "../../protocol/meta.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Sae } from "../../sae/sae.ts";
-import { seeded } from "../../sae/seeded-random.ts";
+import { seeded } from "../../base/seeded-random.ts";
 import { shuffledRows } from "../../sae/unit-rows.ts";
 import {
   cosinesBetween,

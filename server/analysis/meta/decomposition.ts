@@ -1,7 +1,7 @@
 /** A parent's whole decoder broken down into meta-latents: who is part of whom, and how much is explained. */
 import { explainedBins, type MetaLatent, type MetaSummary } from "../../protocol/meta.ts";
 import type { Sae } from "../../sae/sae.ts";
-import { seeded } from "../../sae/seeded-random.ts";
+import { seeded } from "../../base/seeded-random.ts";
 import { shuffledColumns, shuffledRows } from "../../sae/unit-rows.ts";
 import { type Tensor, tensor } from "../../tensor/tensor.ts";
 import { range } from "../cosines.ts";

@@ -6,7 +6,7 @@
 import type { SparseActs } from "../../sae/sparse-acts.ts";
 import { Arena, arenaBytes } from "../../tensor/arena.ts";
 import type { SparseRows } from "../../tensor/kernels.ts";
-import { SeededRandom } from "../../training/random.ts";
+import { SeededRandom } from "../../base/seeded-random.ts";
 import { shuffled } from "../shuffled.ts";
 import type { LinearProbe, RowLabels } from "./linear-probe.ts";
 import { sigmoid } from "./scores.ts";

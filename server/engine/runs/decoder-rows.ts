@@ -6,7 +6,7 @@ import type { Device } from "../../runtime/device.ts";
 import { loadSae } from "../../sae/load.ts";
 import { openSae } from "../../sae/sae.ts";
 import { saeId } from "../../sae/sae-id.ts";
-import { seeded } from "../../sae/seeded-random.ts";
+import { seeded } from "../../base/seeded-random.ts";
 import { shuffledColumns, unitRows } from "../../sae/unit-rows.ts";
 import { type ActivationSource, ShuffledBuffer } from "../../training/buffer.ts";
 import { saePath } from "../names.ts";

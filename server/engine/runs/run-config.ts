@@ -3,14 +3,14 @@
  * file that a start writes into the run's folder is complete, with all paths absolute, sweeps spread out into single SAEs,
  * and the environment in which it ran.
  */
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
 import { isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import { unreachable } from "../../base/errors.ts";
 import { exists } from "../../files/disk.ts";
 import { count, flag, listOf, notNegative, oneOf, size } from "../../training/options.ts";
 import { isHubDataset } from "./corpus-files.ts";
-import { badRunConfig, conflictingRun, runNotJsonc } from "./errors.ts";
+import { badRunConfig, conflictingRun } from "./errors.ts";
+import { parseJsonc } from "./jsonc.ts";
 import { expandSweep, sweepSchema } from "./sweep.ts";
 
 const text = () => v.pipe(v.string("a text"), v.minLength(1, "a text that is not empty"));
@@ -157,13 +157,7 @@ export interface RunConfig extends Omit<
 
 /** Parses the text of a run's file; paths in it are relative to `folder`. */
 export function parseRunConfig(source: string, where: string, folder: string): RunConfig {
-  const errors: ParseError[] = [];
-  const value: unknown = parse(source, errors, { allowTrailingComma: true });
-  const [error] = errors;
-  if (error) {
-    const line = source.slice(0, error.offset).split("\n").length;
-    throw runNotJsonc(where, `${printParseErrorCode(error.error)} in line ${line}`);
-  }
+  const value = parseJsonc(source, where);
   const result = v.safeParse(runSchema, value, { abortPipeEarly: true });
   if (!result.success) throw asUserError(result.issues[0], where);
   const { sae, saes, sweep, data, ...rest } = result.output;

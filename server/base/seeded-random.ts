@@ -46,6 +46,12 @@ export class SeededRandom {
   }
 }
 
+/** Uniform numbers in [0, 1) from one seed. */
+export function seeded(seed: number): () => number {
+  const random = new SeededRandom(seed);
+  return () => random.uniform();
+}
+
 /** The 32-bit finaliser of MurmurHash3 (Appleby, public domain): every bit of the result depends on every bit of h. */
 function mix(h: number): number {
   let x = h >>> 0;

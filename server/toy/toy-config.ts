@@ -186,9 +186,13 @@ export function chancesOf(list: readonly FeatureConfig[]): Chances[] {
     if (!link.exclusive) return alone;
     const taken = siblingsBefore(list, at).map((before) => linkedChances(list, before));
     const free = (kind: "on" | "off") => 1 - taken.reduce((sum, it) => sum + it[kind], 0);
-    const share = (part: number, whole: number) => (part === 0 ? 0 : part / Math.max(0, whole));
-    return { on: share(alone.on, free("on")), off: share(alone.off, free("off")) };
+    return { on: shareOf(alone.on, free("on")), off: shareOf(alone.off, free("off")) };
   });
+}
+
+/** Above 1 where less is left than is wanted. */
+function shareOf(part: number, whole: number): number {
+  return part === 0 ? 0 : part / Math.max(0, whole);
 }
 
 /** Earlier features that exclude a feature. */

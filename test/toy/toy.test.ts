@@ -20,6 +20,8 @@ function toy(knobs: ToyKnobs, base: unknown = {}): Promise<Omit<ToyResult, "seco
   return runToy(config, { device });
 }
 
+const shown = (list: readonly number[]) => list.map((it) => it.toFixed(2)).join(" ");
+
 test("absorption appears with hierarchy under an L1 penalty: ROC over seeds", async () => {
   const seeds = [0, 1, 2, 3];
   const scores = async (knobs: ToyKnobs) => {
@@ -36,7 +38,6 @@ test("absorption appears with hierarchy under an L1 penalty: ROC over seeds", as
   const unplanted = await scores({ hierarchy: 0 });
   const pairs = planted.flatMap((a) => unplanted.map((b) => (a > b ? 1 : a === b ? 0.5 : 0)));
   const auc = pairs.reduce<number>((sum, it) => sum + it, 0) / pairs.length;
-  const shown = (list: readonly number[]) => list.map((it) => it.toFixed(2)).join(" ");
   process.stdout.write(
     `toy absorption: planted ${shown(planted)}; not planted ${shown(unplanted)}; area under the ROC curve ${auc.toFixed(3)}\n`,
   );

@@ -16,13 +16,6 @@ export const toyArchitectures = [
 /** One of them. */
 export type ToyArchitecture = (typeof toyArchitectures)[number];
 
-/** Architectures whose sparsity is bought by a coefficient (`l1`); the others have `k`. */
-export const coefficientArchitectures: readonly ToyArchitecture[] = [
-  "standard",
-  "jumprelu",
-  "gated",
-];
-
 /** What a toy run can be asked to do in short: the options of the command line and the knobs of the page. */
 export interface ToyKnobs {
   /** Number of features. */
@@ -146,10 +139,4 @@ export interface ToyProgress {
 export interface ToyMethods {
   /** Trains a toy SAE in a process of its own and measures it. Cancelling ends the process. */
   runToy(params: ToyKnobs): ToyResult;
-}
-
-/** Events from the host to the page. */
-export interface ToyPageEvents {
-  /** News of the run that was asked for last. `fraction`: share of its steps. */
-  progress: { text: string; fraction: number };
 }

@@ -52,6 +52,9 @@ const bundles = {
     entryPoints: {
       "dev/print-latents": "scripts/print-latents.ts",
       "bench/hover-bench": "bench/hover-bench.ts",
+      "bench/harvest-bench": "bench/harvest-bench.ts",
+      "bench/harvest-ours": "bench/harvest-ours.ts",
+      "bench/meanwhile-bench": "bench/meanwhile-bench.ts",
       "bench/train-bench": "bench/train-bench.ts",
       "bench/train-ours": "bench/train-ours.ts",
     },

@@ -26,6 +26,9 @@ const methods = {
   relation: true,
   attribute: true,
   steer: true,
+  stitch: true,
+  stitchProgress: true,
+  writeStitched: true,
   dropStreams: true,
 } satisfies Record<keyof ReaderMethods, true>;
 const handlers = Object.fromEntries(

@@ -25,6 +25,7 @@ import { tensor } from "../tensor/tensor.ts";
 import type { DeviceLock } from "./device-lock.ts";
 import { notAMetaSae } from "./errors.ts";
 import type { Loaded, LoadedSae } from "./loaded.ts";
+import { Stitcher } from "./stitching/stitcher.ts";
 
 type Table = MetaReaderMethods & StitchReaderMethods;
 type Params<K extends keyof Table> = Parameters<Table[K]>[0];
@@ -36,6 +37,7 @@ export interface DecoderAnalysesParts {
   readonly lock: DeviceLock;
   readonly device: Device;
   readonly cacheFolder: string;
+  readonly sampleText: string;
 }
 
 /** The handlers of both tables. */
@@ -44,10 +46,15 @@ export class DecoderAnalyses implements Handlers<Table> {
   readonly #cache: Cache;
   readonly #decompositions = new KeptPairs<Decomposition>();
   readonly #relations = new KeptPairs<Cosines>();
+  readonly #stitcher: Stitcher;
 
   constructor(parts: DecoderAnalysesParts) {
     this.#parts = parts;
     this.#cache = new Cache(parts.cacheFolder, "relations");
+    this.#stitcher = new Stitcher({
+      ...parts,
+      relation: (wide, narrow, signal) => this.#relation(wide, narrow, signal),
+    });
   }
 
   async metaLatents(
@@ -95,11 +102,26 @@ export class DecoderAnalyses implements Handlers<Table> {
     { wide: wideId, narrow: narrowId }: Params<"relation">,
     signal?: AbortSignal,
   ): Answer<"relation"> {
-    const wide = this.#parts.loaded.sae(wideId);
-    const narrow = this.#parts.loaded.sae(narrowId);
-    const make = (own?: AbortSignal): Promise<Cosines> => this.#cosines(wide, narrow, own);
-    const cosines = await this.#relations.get([wide.sae, narrow.sae], make, signal);
+    const { loaded } = this.#parts;
+    const cosines = await this.#relation(loaded.sae(wideId), loaded.sae(narrowId), signal);
     return { wide: wideId, narrow: narrowId, ...cosines };
+  }
+
+  stitch(params: Params<"stitch">, signal?: AbortSignal): Answer<"stitch"> {
+    return this.#stitcher.stitch(params, signal);
+  }
+
+  stitchProgress(): ReturnType<Table["stitchProgress"]> {
+    return this.#stitcher.stitchProgress();
+  }
+
+  writeStitched(params: Params<"writeStitched">, signal?: AbortSignal): Answer<"writeStitched"> {
+    return this.#stitcher.writeStitched(params, signal);
+  }
+
+  #relation(wide: LoadedSae, narrow: LoadedSae, signal?: AbortSignal): Promise<Cosines> {
+    const make = (own?: AbortSignal): Promise<Cosines> => this.#cosines(wide, narrow, own);
+    return this.#relations.get([wide.sae, narrow.sae], make, signal);
   }
 
   async #cosines(wide: LoadedSae, narrow: LoadedSae, signal?: AbortSignal): Promise<Cosines> {

@@ -58,13 +58,8 @@ export class Engine implements Handlers<ReaderMethods> {
     this.#settings = settings;
     this.#streams = new StreamCache(settings.memoryBudget * streamShare);
     this.#selfChecks = new SelfChecks(settings);
-    const { cacheFolder } = settings;
-    this.#decoders = new DecoderAnalyses({
-      loaded: this.loaded,
-      device,
-      lock: this.#lock,
-      cacheFolder,
-    });
+    const { loaded } = this;
+    this.#decoders = new DecoderAnalyses({ ...settings, loaded, device, lock: this.#lock });
   }
 
   /** Opens the device that the settings ask for. */
@@ -275,6 +270,18 @@ export class Engine implements Handlers<ReaderMethods> {
   ): Promise<ReturnType<ReaderMethods["steer"]>> {
     const state = this.#causalState(params, signal);
     return this.#lock.run(() => readSteering(state, params), { background: true, signal });
+  }
+
+  stitch(...asked: Parameters<DecoderAnalyses["stitch"]>) {
+    return this.#decoders.stitch(...asked);
+  }
+
+  stitchProgress() {
+    return this.#decoders.stitchProgress();
+  }
+
+  writeStitched(...asked: Parameters<DecoderAnalyses["writeStitched"]>) {
+    return this.#decoders.writeStitched(...asked);
   }
 
   dropStreams({ prefix }: { prefix: string }): null {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { MetaReport } from "../../server/engine/verbs/meta.ts";
+import type { StitchResult } from "../../server/engine/verbs/stitch.ts";
 import { repoRoot } from "../parts.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "latent-workbench-cli-"));
@@ -39,5 +40,27 @@ test("meta --json: summary, a breakdown with labels, members, the nearest narrow
   expect(wrong).toMatchObject({
     code: 1,
     err: "resid2-6144 has no latent 6144: its latents go from 0 to 6143\n",
+  });
+});
+
+test("stitch --json: a report, and an SAE on disk that reads text", () => {
+  const output = join(scratch, "stitched");
+  const pair = [demo("resid2-6144"), demo("resid2-1024"), "--lm", join(repoRoot, "demo/lm")];
+  const few = ["--tokens", "120", "--ce-latents", "2", "--points", "1"];
+  const { code, out, err } = run("stitch", ...pair, ...few, "--output", output, "--json");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const result = JSON.parse(out) as StitchResult;
+  expect(result).toMatchObject({ schemaVersion: 1, narrow: "resid2-1024", wide: "resid2-6144" });
+  expect(result.latents).toHaveLength(6144);
+  expect(result.latents.filter(({ deltaCe }) => deltaCe !== null)).toHaveLength(2);
+  expect(result.written?.d_sae).toBe(1024 + (result.written?.inserted ?? 0));
+  const file = join(repoRoot, "demo/prompts/einstein.txt");
+  const read = run("inspect", file, "--lm", join(repoRoot, "demo/lm"), "--sae", output, "--json");
+  expect(read.code).toBe(0);
+
+  const wrong = run("stitch", ...pair, "--swap", "some");
+  expect(wrong).toMatchObject({
+    code: 1,
+    err: "--swap is some; expected none, reconstruction, everything or latents separated by commas\n",
   });
 });

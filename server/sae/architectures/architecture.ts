@@ -41,6 +41,15 @@ export interface Encoder {
   release(): Promise<void>;
 }
 
+/** Latents that need no other: act = preAct where preAct = preScale·((x·W_enc)·gain + bias) is above the threshold, else 0. */
+export interface PerLatent {
+  /** 1 where absent. */
+  readonly gain?: Float32Array;
+  readonly bias: Float32Array;
+  /** "measured": the k largest are chosen; a threshold that chooses about as many has to be measured. */
+  readonly threshold: Float32Array | "measured";
+}
+
 /** One architecture. */
 export interface Architecture {
   readonly name: string;
@@ -51,6 +60,11 @@ export interface Architecture {
   readonly restoresNorm: boolean;
   /** Whether b_dec is added to the output. */
   addsBDec(config: SaeConfig): boolean;
+  /**
+   * The encoder as a product, a bias and a threshold for each latent, so that a latent can be taken out and put into another
+   * SAE. Absent where a latent's activation depends on others in a way that no threshold stands for.
+   */
+  perLatent?(vector: (name: string) => Float32Array | undefined): PerLatent;
   /**
    * What reaches the output beside the latents. `raw` is x as it was given; `[tokens, d_in] -> [tokens, d_out]`, added
    * before the normalisation is undone.

@@ -14,6 +14,16 @@ export const gated: Architecture = {
     const vector = [config.d_sae];
     return { ...shapes, b_gate: vector, r_mag: vector, b_mag: vector };
   },
+  // The gate, said of the magnitude: exp(r_mag)·(x·W_enc) + b_mag > b_mag − exp(r_mag)·b_gate.
+  perLatent(vector) {
+    const gain = vector("r_mag")!.map(Math.exp);
+    const [b_gate, b_mag, preScale] = [vector("b_gate")!, vector("b_mag")!, vector("preScale")];
+    const threshold = b_mag.map(
+      (bias, latent) =>
+        Math.max(0, bias - gain[latent]! * b_gate[latent]!) * (preScale?.[latent] ?? 1),
+    );
+    return { gain, bias: b_mag, threshold };
+  },
   encoding: {
     kind: "dense",
     acts({ x, weights }) {

@@ -12,6 +12,10 @@ export const jumprelu: Architecture = {
   name: "jumprelu",
   ...reconstructs,
   parameters: thresholdParameters,
+  perLatent: (vector) => ({
+    bias: vector("b_enc")!,
+    threshold: vector("threshold")!.map((it) => Math.max(it, 0)),
+  }),
   encoding: { kind: "dense", acts: jumpreluActs },
 };
 

@@ -7,5 +7,9 @@ export const standard: Architecture = {
   name: "standard",
   ...reconstructs,
   parameters: linearParameters,
+  perLatent: (vector) => ({
+    bias: vector("b_enc")!,
+    threshold: new Float32Array(vector("b_enc")!.length),
+  }),
   encoding: { kind: "dense", acts: (pieces) => relu(preActivations(pieces)) },
 };

@@ -14,6 +14,7 @@ export const topk: Architecture = {
   name: "topk",
   ...reconstructs,
   parameters: linearParameters,
+  perLatent: (vector) => ({ bias: vector("b_enc")!, threshold: "measured" }),
   encoding: { kind: "selected", select: selectTopk },
 };
 

@@ -111,13 +111,17 @@ export class Engine implements Handlers<ReaderMethods> {
     id?: string;
     lm?: string;
     facts?: Readonly<Record<string, string | number | boolean>>;
+    pickles?: boolean;
   }): Promise<SaeInfo> {
     return this.#lock.run(async () => {
       const path = saePath(params.path);
       const id = params.id ?? saeIdOf(path, this.loaded);
       const known = this.loaded.saes.get(id);
       if (known?.info.path === path) return known.info;
-      const description = await loadSae(path, { facts: params.facts ?? {} });
+      const description = await loadSae(path, {
+        facts: params.facts ?? {},
+        pickles: params.pickles ?? true,
+      });
       const lm = params.lm === undefined ? undefined : this.loaded.lm(params.lm);
       if (lm) checkAgainstModel(description.config, id, lm);
       const sae = await openSae(description, this.#device);

@@ -4,6 +4,7 @@ import { createReadStream, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../base/errors.ts";
+import { withFileLock } from "./file-lock.ts";
 import { corruptDownload, hubUnreachable, unwritableFile } from "./errors.ts";
 import type { HubAccess, HubFile } from "./hub-client.ts";
 import { mayPass, requestFile } from "./hub-client.ts";
@@ -23,10 +24,21 @@ const maxStalls = 4;
 
 /**
  * Downloads a file to `blob`. Until its hash is right it is `blob.incomplete`, where the next call goes on, as the
- * Python library does. A broken connection is taken up again some times before it is an error.
+ * Python library does. A broken connection is taken up again some times before it is an error. Of several processes
+ * that want the file one downloads it, and the others wait.
  */
 export async function downloadBlob(download: BlobDownload, blob: string): Promise<void> {
   const { file, access, onBytes } = download;
+  const fetched = async (): Promise<void> => {
+    const there = statSync(blob, { throwIfNoEntry: false });
+    if (there?.size !== file.size) await fetchBlob(download, blob);
+  };
+  await withFileLock(blob, fetched, access.signal);
+  onBytes(file.size);
+}
+
+async function fetchBlob(download: BlobDownload, blob: string): Promise<void> {
+  const { file, access } = download;
   const incomplete = `${blob}.incomplete`;
   let best = sizeOfFile(incomplete);
   let isResumed = best > 0;
@@ -48,7 +60,6 @@ export async function downloadBlob(download: BlobDownload, blob: string): Promis
     if (stalls > maxStalls) throw failure ?? hubUnreachable(access.endpoint, "the file ends early");
     await sleep(500 * 2 ** stalls, undefined, { signal: access.signal });
   }
-  onBytes(file.size);
   await writing(blob, () => rename(incomplete, blob));
 }
 

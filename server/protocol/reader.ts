@@ -172,6 +172,8 @@ export interface ReaderMethods extends MetaReaderMethods, StitchReaderMethods, I
     id?: string;
     lm?: string;
     facts?: Readonly<Record<string, string | number | boolean>>;
+    /** Whether Python's pickles may be read (default). */
+    pickles?: boolean;
   }): SaeInfo;
   unload(params: { id: string }): null;
   selfCheck(params: { sae: string; lm: string }): SelfCheck;

@@ -154,3 +154,11 @@ function some(names: readonly string[]): string {
   const rest = names.length - 12;
   return names.slice(0, 12).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
+
+/** A weight file in Python's pickle format, where such files are not read. */
+export function pickleNotRead(path: string): UserError {
+  return new UserError(
+    "pickle-not-read",
+    `${path} is a Python pickle, which is not read in a workspace that you do not trust; trust the workspace, or convert the file to .safetensors`,
+  );
+}

@@ -49,14 +49,18 @@ export interface SaeDescription {
 
 /**
  * Reads the SAE at a file or folder. `facts` answer what its format does not store; what is still missing is a
- * `UserError` with code "sae-fact-missing" that lists the keys.
+ * `UserError` with code "sae-fact-missing" that lists the keys. Without `pickles` files of that format are refused.
  */
 export async function loadSae(
   path: string,
-  options: { facts?: Readonly<Record<string, FactValue>>; signal?: AbortSignal } = {},
+  options: {
+    facts?: Readonly<Record<string, FactValue>>;
+    pickles?: boolean;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<SaeDescription> {
   const facts = new Facts(options.facts ?? {});
-  const place = new SaePlace(path);
+  const place = new SaePlace(path, options);
   try {
     const format = formats.find((it) => it.matches(place));
     if (!format) throw unknownSaeFormat(path, place.fileName ? tensorNames(place) : place.names);

@@ -2,6 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { exists, isFolder, listFolder, realPath } from "../files/disk.ts";
 import { ConfigFile } from "./config-file.ts";
+import { pickleNotRead } from "./errors.ts";
 import { openTensorFile, type TensorFile } from "./tensor-file.ts";
 
 /** A path with what lies there; files are opened once, when first asked for. */
@@ -15,9 +16,12 @@ export class SaePlace {
   readonly fileName: string | undefined;
   readonly #tensors = new Map<string, TensorFile>();
   readonly #configs = new Map<string, ConfigFile>();
+  readonly #pickles: boolean;
 
-  constructor(path: string) {
+  /** `pickles`: whether files in Python's pickle format may be read. */
+  constructor(path: string, { pickles = true }: { pickles?: boolean } = {}) {
     this.path = path;
+    this.#pickles = pickles;
     if (isFolder(path)) {
       this.folder = path;
       this.names = listFolder(path);
@@ -55,6 +59,8 @@ export class SaePlace {
   tensors(name: string): TensorFile {
     const known = this.#tensors.get(name);
     if (known) return known;
+    if (!this.#pickles && !/\.(safetensors|npz)$/.test(name))
+      throw pickleNotRead(join(this.folder, name));
     const file = openTensorFile(join(this.folder, name));
     this.#tensors.set(name, file);
     return file;

@@ -49,11 +49,23 @@ export function parseLatentsFile(text: string, path: string): LatentsFile {
   const lm = value?.["lm"];
   const saes = Array.isArray(value?.["saes"]) ? value["saes"] : [];
   const pinned = Array.isArray(value?.["pinned"]) ? value["pinned"] : [];
+  const labels = value?.["labels"] ?? {};
+  const wrong = pinned.find((it) => !isPinned(it));
+  if (wrong !== undefined)
+    throw new UserError(
+      "bad-latents-file",
+      `${path}: an entry of "pinned" is ${JSON.stringify(wrong)}; expected {"sae": …, "latent": 0}`,
+    );
+  if (!areLabels(labels))
+    throw new UserError(
+      "bad-latents-file",
+      `${path}: "labels" is not what it should be; expected {"ID OF THE SAE": {"0": "label of latent 0"}}`,
+    );
   return {
     ...(typeof lm === "string" ? { lm: place(lm) } : {}),
     saes: saes.map((entry: unknown) => saeEntry(entry, place, path)),
     pinned: pinned as PinnedLatent[],
-    labels: (value?.["labels"] ?? {}) as LatentsFile["labels"],
+    labels,
   };
 }
 
@@ -71,4 +83,21 @@ function saeEntry(entry: unknown, place: (path: string) => string, file: string)
     ...(facts ? { facts } : {}),
     ...(optional ? { optional } : {}),
   };
+}
+
+function isPinned(value: unknown): value is PinnedLatent {
+  const { sae, latent } = (value ?? {}) as Partial<PinnedLatent>;
+  return typeof sae === "string" && Number.isInteger(latent) && (latent ?? -1) >= 0;
+}
+
+function areLabels(value: unknown): value is LatentsFile["labels"] {
+  return isTable(value) && Object.values(value).every((it) => isTable(it) && allTexts(it));
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function allTexts(table: Record<string, unknown>): boolean {
+  return Object.values(table).every((it) => typeof it === "string");
 }

@@ -24,6 +24,7 @@ export interface ModelSet {
 /** Loads on demand and remembers; what is remembered ends with the reader's life. */
 export class Models {
   readonly #reader: ReaderProcess;
+  readonly #pickles: boolean;
   #generation = 0;
   readonly #sets = new Map<string, Promise<ModelSet>>();
   readonly #ready = new Map<string, ModelSet>();
@@ -31,8 +32,10 @@ export class Models {
   readonly #checking = new Set<string>();
   readonly #maxActivations = new Map<string, Float32Array>();
 
-  constructor(reader: ReaderProcess) {
+  /** `pickles`: whether SAEs in Python's pickle format are read. */
+  constructor(reader: ReaderProcess, { pickles }: { pickles: boolean }) {
     this.#reader = reader;
+    this.#pickles = pickles;
   }
 
   /** Loads what a choice names, once per life of the reader. */
@@ -134,6 +137,7 @@ export class Models {
         await this.#reader.call("loadSae", {
           path,
           lm: lm.id,
+          pickles: this.#pickles,
           ...(name ? { id: name } : {}),
           ...(facts ? { facts } : {}),
         }),

@@ -1,4 +1,5 @@
 /** Answers of the workbench to pages and to the editor's client, by the table `PageMethods`. */
+import { UserError } from "../base/errors.ts";
 import { downloadFromHub } from "../files/hub.ts";
 import type {
   HeatMode,
@@ -104,17 +105,23 @@ export function pageHandlers(
       workbench.use(choice);
       return null;
     },
-    download: ({ repo, revision, files, token }, signal) =>
-      surroundings.withProgress(`Downloading ${repo}`, signal, async (report, cancelled) => ({
-        folder: await downloadFromHub({
-          repo,
-          ...(revision ? { revision } : {}),
-          ...(files ? { files } : {}),
-          ...(token ? { token } : {}),
-          signal: cancelled,
-          onProgress: ({ file, done, total }) => report(file, total ? done / total : undefined),
+    download: ({ repo, revision, files, token }, signal) => {
+      if (!workbench.options.trusted) throw notTrusted("nothing is downloaded");
+      return surroundings.withProgress(
+        `Downloading ${repo}`,
+        signal,
+        async (report, cancelled) => ({
+          folder: await downloadFromHub({
+            repo,
+            ...(revision ? { revision } : {}),
+            ...(files ? { files } : {}),
+            ...(token ? { token } : {}),
+            signal: cancelled,
+            onProgress: ({ file, done, total }) => report(file, total ? done / total : undefined),
+          }),
         }),
-      })),
+      );
+    },
     restartReader: ({ reason }) => {
       workbench.restartReader(reason);
       return null;
@@ -123,6 +130,13 @@ export function pageHandlers(
       text: readerInfoText(await workbench.reader.call("probe", {}, signal)),
     }),
   };
+}
+
+function notTrusted(what: string): UserError {
+  return new UserError(
+    "not-trusted",
+    `${what} in a workspace that you do not trust; trust it first`,
+  );
 }
 
 async function overview(workbench: Workbench, uri: string): Promise<TextOverview> {

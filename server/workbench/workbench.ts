@@ -81,7 +81,7 @@ export class Workbench {
       onExit: (exit) => this.#readerExited(exit),
       onLog: (text) => options.onLog("info", text),
     });
-    this.models = new Models(this.reader);
+    this.models = new Models(this.reader, { pickles: options.trusted });
     this.facts = new LatentFacts(this.reader);
     this.decoders = new DecoderFacts(
       this.reader,

@@ -1,6 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { HubProgress } from "../../server/files/hub.ts";
@@ -136,6 +138,32 @@ test("a cancelled download leaves its beginning, and the next call goes on there
   await downloadFromHub({ repo });
   expect(requestsOf("model.safetensors").at(-1)).toMatch(/bytes=1[0-5]\d\d\d\d-$/);
   expect(readdirSync(join(folder, "blobs")).some((it) => it.endsWith(".incomplete"))).toBe(false);
+});
+
+test("of several that want a file one downloads it, and the others wait for it", async () => {
+  const snapshots = await Promise.all([1, 2, 3].map(() => downloadFromHub({ repo })));
+  expect(new Set(snapshots).size).toBe(1);
+  expect(requestsOf("model.safetensors")).toHaveLength(1);
+  expect(new Uint8Array(readFileSync(join(snapshots[0]!, "model.safetensors")))).toEqual(weights);
+  expect(readdirSync(join(folder, "blobs")).filter((it) => it.includes("."))).toEqual([]);
+});
+
+test("a lock of a process that has ended is nobody's", async () => {
+  const { pid } = spawnSync(process.execPath, ["--version"]);
+  mkdirSync(join(folder, "blobs"), { recursive: true });
+  writeFileSync(join(folder, "blobs", `${weightsEtag()}.lock`), `${pid} ${hostname()} x`);
+  const snapshot = await downloadFromHub({ repo });
+  expect(new Uint8Array(readFileSync(join(snapshot, "model.safetensors")))).toEqual(weights);
+});
+
+test("who waits for another's download can be cancelled", async () => {
+  mkdirSync(join(folder, "blobs"), { recursive: true });
+  writeFileSync(join(folder, "blobs", `${weightsEtag()}.lock`), `${process.pid} ${hostname()} x`);
+  const abort = new AbortController();
+  const onProgress = (): void => setImmediate(() => abort.abort()) && undefined;
+  const download = downloadFromHub({ repo, signal: abort.signal, onProgress });
+  await expect(download).rejects.toMatchObject({ name: "AbortError" });
+  expect(requestsOf("model.safetensors")).toHaveLength(0);
 });
 
 test("a signal that has fired stops before the first request", async () => {

@@ -37,6 +37,16 @@ describe("refused SAEs", () => {
     expect(text).toMatch(/^SAE\/sae_weights.safetensors: .*cut off/);
   });
 
+  test("a pickle where pickles are not read", async () => {
+    const path = copyOf("dictionary-learning/topk_AutoEncoderTopK");
+    await loadSae(path, { pickles: true });
+    await expect(loadSae(path, { pickles: false })).rejects.toMatchObject({
+      code: "pickle-not-read",
+      message: expect.stringMatching(/ae\.pt is a Python pickle, which is not read in a workspace/),
+    });
+    await loadSae(copyOf("sae-lens/standard/plain"), { pickles: false });
+  });
+
   test("a torch file cut off", async () => {
     const folder = copyOf("dictionary-learning/topk_AutoEncoderTopK");
     const path = join(folder, "ae.pt");

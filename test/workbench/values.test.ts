@@ -88,3 +88,11 @@ test("heat of L0, relative error and absent losses", () => {
   expect([...heatOf("error", source).values]).toEqual([1, 0.5, 1]);
   expect(heatAt(heatOf("loss", source), 1)).toBe(0);
 });
+
+test("pins and labels of another shape are told, not trusted", () => {
+  const refusal = (text: string) => () => parseLatentsFile(text, "/w/latents.jsonc");
+  for (const pin of ["3", '{"sae": "a"}', '{"sae": "a", "latent": -1}', '{"sae": 1, "latent": 1}'])
+    expect(refusal(`{"pinned": [${pin}]}`)).toThrow(/an entry of "pinned" is .*expected/);
+  for (const labels of ["[]", '{"a": []}', '{"a": {"1": 2}}', '"x"'])
+    expect(refusal(`{"labels": ${labels}}`)).toThrow(/"labels" is not what it should be/);
+});

@@ -26,7 +26,7 @@ const folders = [
 ];
 
 /** "read" or the error's code; any other failure is told with what was damaged. */
-async function outcome(work: () => Promise<unknown> | unknown, name: string): Promise<string> {
+async function outcome(work: () => unknown, name: string): Promise<string> {
   try {
     await work();
     return "read";

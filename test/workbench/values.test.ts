@@ -89,8 +89,11 @@ test("heat of L0, relative error and absent losses", () => {
   expect(heatAt(heatOf("loss", source), 1)).toBe(0);
 });
 
+function refusal(text: string): () => unknown {
+  return () => parseLatentsFile(text, "/w/latents.jsonc");
+}
+
 test("pins and labels of another shape are told, not trusted", () => {
-  const refusal = (text: string) => () => parseLatentsFile(text, "/w/latents.jsonc");
   for (const pin of ["3", '{"sae": "a"}', '{"sae": "a", "latent": -1}', '{"sae": 1, "latent": 1}'])
     expect(refusal(`{"pinned": [${pin}]}`)).toThrow(/an entry of "pinned" is .*expected/);
   for (const labels of ["[]", '{"a": []}', '{"a": {"1": 2}}', '"x"'])

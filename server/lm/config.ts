@@ -39,6 +39,10 @@ export interface LmConfig {
   readonly layers: readonly LayerConfig[];
 }
 
+/** Far more than any model has; what is larger is a damaged file. */
+const maxLayers = 4096;
+const maxSize = 2 ** 24;
+
 /** Typed reading of a JSON object; every refusal names file, key, what was found and what was expected. */
 export class ConfigReader {
   readonly file: string;
@@ -64,6 +68,9 @@ export class ConfigReader {
   count(key: string, fallback?: number): number {
     const value = this.number(key, fallback);
     if (!Number.isInteger(value) || value < 1) throw this.bad(key, "a whole number of at least 1");
+    // Tables are made by these sizes before any weight contradicts them.
+    const most = key.includes("layer") ? maxLayers : maxSize;
+    if (value > most) throw this.bad(key, `a whole number of at most ${most}`);
     return value;
   }
 

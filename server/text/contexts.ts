@@ -6,7 +6,7 @@
  * the file's start is skipped.
  */
 import type { ContextSource } from "../protocol/context.ts";
-import { readChatLines } from "./chat-lines.ts";
+import { type KnownLines, readChatLines } from "./chat-lines.ts";
 import { type FrontMatter, readFrontMatter } from "./front-matter.ts";
 import {
   type ContextRule,
@@ -30,10 +30,13 @@ export function readContexts(file: {
   readonly name: string;
   readonly text: string;
   readonly rule?: ContextRule;
+  /** Lines of a chat file that were read before; brought up to date. */
+  readonly known?: KnownLines;
 }): FileContexts {
   const name = file.name.toLowerCase();
   const begin = file.text.startsWith("\ufeff") ? 1 : 0;
-  if (name.endsWith(".jsonl") || name.endsWith(".ndjson")) return readChatLines(file.text, begin);
+  if (name.endsWith(".jsonl") || name.endsWith(".ndjson"))
+    return readChatLines(file.text, begin, file.known);
   const prompty = name.endsWith(".prompty");
   const anyFrontMatter = prompty || name.endsWith(".md");
   const { frontMatter, problems, bodyStart } = readFrontMatter(file.text, begin, anyFrontMatter);

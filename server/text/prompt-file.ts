@@ -13,6 +13,8 @@ export interface FileProblem {
 /** Contexts with their titles, and what is wrong with the file. */
 export interface ContextsReading {
   readonly contexts: ContextSource[];
+  /** What tells a context from the others, where that is known more cheaply than by its parts; one per context. */
+  readonly contents?: string[];
   /** One per context: "line 3", "conversation 2", "block 1". */
   readonly titles: string[];
   readonly problems: FileProblem[];

@@ -4,6 +4,7 @@
  */
 import { type ContextSource } from "../protocol/context.ts";
 import type { ContextReading, PredictionReading } from "../protocol/reader.ts";
+import type { KnownLines } from "../text/chat-lines.ts";
 import { readContexts } from "../text/contexts.ts";
 import type { ContextRule } from "./settings.ts";
 
@@ -17,6 +18,8 @@ export interface DocumentChoice {
 export interface ContextState {
   source: ContextSource;
   title: string;
+  /** The same for contexts of the same text, wherever they stand. */
+  content: string;
   /** Names the stream in the reader; survives edits, so that the KV prefix is reused. */
   readonly slot: number;
   /** Readings by group of SAEs; replaced whenever the text changes. */
@@ -47,6 +50,7 @@ export class OpenDocument {
   /** Why the last analysis failed. */
   failure: string | undefined;
   #slots = 0;
+  readonly #lines: KnownLines = new Map();
 
   constructor(uri: string) {
     this.uri = uri;
@@ -54,19 +58,23 @@ export class OpenDocument {
 
   /** Takes a new version of the text; readings of contexts that are gone are cancelled. */
   update(version: number, text: string, rule: ContextRule): void {
-    const { contexts, titles, frontMatter, problems } = readContexts({
+    const { contexts, contents, titles, frontMatter, problems } = readContexts({
       name: fileName(this.uri),
       text,
       rule,
+      known: this.#lines,
     });
     const before = this.contexts;
-    const byContent = new Map(before.map((state) => [contentOf(state.source), state]));
+    const byContent = new Map(before.map((state) => [state.content, state]));
     const kept = new Set<ContextState>();
+    const content = contents ?? contexts.map(contentOf);
     const states: (ContextState | undefined)[] = contexts.map((source, index) => {
-      const same = byContent.get(contentOf(source));
+      const same = byContent.get(content[index] ?? "");
       if (!same || kept.has(same)) return undefined;
       kept.add(same);
       same.source = source;
+      // Equal, but a slice of the present text: the old one would keep its version in memory.
+      same.content = content[index] ?? "";
       same.title = titles[index] ?? "";
       return same;
     });
@@ -81,6 +89,7 @@ export class OpenDocument {
       return {
         source: contexts[index] as ContextSource,
         title: titles[index] ?? "",
+        content: content[index] ?? "",
         slot: reuse?.slot ?? this.#slots++,
         readings: new Map(),
       };

@@ -82,6 +82,18 @@ test("150 damaged models and shard indexes", async () => {
     const code = await outcome(load, `${sources[at % sources.length]} ${at}: ${name}`);
     codes.set(code, (codes.get(code) ?? 0) + 1);
   }
+  for (const [key, size] of [
+    ["hidden_size", 2 ** 53],
+    ["head_dim", 2 ** 40],
+    ["num_hidden_layers", 1e9],
+  ] as const) {
+    const folder = join(scratch, `lm-${key}`);
+    cpSync(join(lms, "llama"), folder, { recursive: true });
+    const path = join(folder, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    writeFileSync(path, JSON.stringify({ ...config, [key]: size }));
+    expect(await outcome(() => loadLm(folder, device), key)).toBe("bad-config");
+  }
   for (let at = 0; at < 50; at++) {
     const folder = join(scratch, `index-${at}`);
     mkdirSync(folder);

@@ -1,5 +1,8 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import type { ContextTokens } from "../../server/protocol/context.ts";
+import { readContexts } from "../../server/text/contexts.ts";
 import { OpenDocument } from "../../server/workbench/documents.ts";
 import { tokenAt, tokenRange } from "../../server/workbench/positions.ts";
 import { contextAt } from "../../server/workbench/workbench.ts";
@@ -83,3 +86,42 @@ test("the token under an offset, with template tokens between the messages", () 
   );
   expect(at).toEqual([undefined, 1, 2, undefined, undefined, 5, 6, 6, 6, undefined]);
 });
+
+test("an edit of a large chat file costs its own line and keeps one version in memory", () => {
+  const lineOf = (i: number): string =>
+    JSON.stringify({
+      messages: [{ role: "user", content: `Why ${i} is the sea\nloud? é`.repeat(20) }],
+    });
+  const lines = Array.from({ length: 1500 }, (_, i) => lineOf(i));
+  const document = new OpenDocument("file:///chat.jsonl");
+  document.update(0, lines.join("\n"), "file");
+  const [first] = document.contexts;
+  const whole = process.cpuUsage();
+  new OpenDocument("file:///other.jsonl").update(0, lines.join("\n"), "file");
+  const wholeTime = process.cpuUsage(whole).user;
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  const times: number[] = [];
+  for (let version = 1; version <= 40; version++) {
+    lines[version * 30] = lineOf(10_000 + version);
+    const text = lines.join("\n");
+    const started = process.cpuUsage();
+    document.update(version, text, "file");
+    times.push(process.cpuUsage(started).user);
+  }
+  expect(document.contexts[0]).toBe(first);
+  expect(document.contexts[30]?.source).toEqual(readOf(lines.join("\n"), 30));
+  expect(Math.min(...times)).toBeLessThan(wholeTime / 2);
+  collectGarbage();
+  // 40 versions of 0.9 MB would be 36 MB.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(15 * 2 ** 20);
+});
+
+function readOf(text: string, index: number): unknown {
+  return readContexts({ name: "chat.jsonl", text }).contexts[index];
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}

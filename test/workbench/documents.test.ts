@@ -88,10 +88,6 @@ test("the token under an offset, with template tokens between the messages", () 
 });
 
 test("an edit of a large chat file costs its own line and keeps one version in memory", () => {
-  const lineOf = (i: number): string =>
-    JSON.stringify({
-      messages: [{ role: "user", content: `Why ${i} is the sea\nloud? é`.repeat(20) }],
-    });
   const lines = Array.from({ length: 1500 }, (_, i) => lineOf(i));
   const document = new OpenDocument("file:///chat.jsonl");
   document.update(0, lines.join("\n"), "file");
@@ -116,6 +112,12 @@ test("an edit of a large chat file costs its own line and keeps one version in m
   // 40 versions of 0.9 MB would be 36 MB.
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(15 * 2 ** 20);
 });
+
+function lineOf(i: number): string {
+  return JSON.stringify({
+    messages: [{ role: "user", content: `Why ${i} is the sea\nloud? é`.repeat(20) }],
+  });
+}
 
 function readOf(text: string, index: number): unknown {
   return readContexts({ name: "chat.jsonl", text }).contexts[index];

@@ -13,6 +13,7 @@ import { addDecoderVerbs } from "./command-line-decoders.ts";
 import { addEvalVerbs } from "./command-line-evals.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
+import { addAbsorptionVerb } from "./command-line-absorption.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { addToyVerb } from "./command-line-toy.ts";
 import { Engine } from "./engine.ts";
@@ -199,6 +200,8 @@ Cache: ${cacheFolder}`,
   addDecoderVerbs({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
   addToyVerb({ program, signal });
+  const { bundled, sampleText, cacheFolder } = around;
+  addAbsorptionVerb({ verb, withEngine, bundledLm: bundled.lm, sampleText, cacheFolder, signal });
   return program;
 }
 

@@ -7,7 +7,8 @@ import {
   oneHot,
   probeLogits,
 } from "../../server/analysis/probes/linear-probe.ts";
-import { fitBinary, fitMultinomial } from "../../server/analysis/probes/logistic-regression.ts";
+import { fitLinearProbe } from "../../server/analysis/probes/linear-fit.ts";
+import { fitBinary } from "../../server/analysis/probes/logistic-regression.ts";
 import { selectionRecipe, trainOneVsRest } from "../../server/analysis/probes/one-vs-rest.ts";
 import { areaUnderCurve, calibrationOf, scoresOf } from "../../server/analysis/probes/scores.ts";
 import { golden, readArrays, readFacts, sparse } from "./goldens.ts";
@@ -24,7 +25,13 @@ const facts = readFacts(golden("k_sparse_probing.json")) as {
 const minima = readArrays(golden("logistic.safetensors"));
 const x = array("X");
 const labels = oneHot(array("y"), nLabels);
-const start = { nLabels, d, weights: array("W0"), biases: array("b0") };
+const start = {
+  kind: "one-vs-rest",
+  nLabels,
+  d,
+  weights: array("W0"),
+  biases: array("b0"),
+} as const;
 
 describe("SAEBench's selecting probe, 50 epochs of Adam with L1 from the same start", () => {
   test.each(["dense", "sparse"] as const)("%s rows: weights agree to 1e-4", async (kind) => {
@@ -65,10 +72,28 @@ describe("logistic regression on selected latents: scikit-learn's objective", ()
 });
 
 test("multinomial logistic regression agrees with scikit-learn's minimum", () => {
-  const rows = { nRows: x.length / d, d, x };
-  const found = fitMultinomial(rows, array("y"), nLabels, { tolerance: 1e-8 });
-  expect(largestDifference(found.weights, minima("multinomial.weights"))).toBeLessThan(1e-4);
-  expect(largestDifference(found.biases, minima("multinomial.biases"))).toBeLessThan(1e-4);
+  const options = { loss: "multinomial", C: 1, tolerance: 1e-7 } as const;
+  const found = fitLinearProbe({ d, x }, labels, options);
+  // Products are float32: derivatives are known to about 1e-6, and the smallest curvature is 1/(C·rows) = 2e-3.
+  expect(largestDifference(found.weights, minima("multinomial.weights"))).toBeLessThan(5e-4);
+  expect(largestDifference(found.biases, minima("multinomial.biases"))).toBeLessThan(5e-4);
+});
+
+test("one-vs-rest agrees with each label by itself; on standardised rows the answers stay", () => {
+  const options = { loss: "one-vs-rest", C: 1, tolerance: 1e-7 } as const;
+  const found = fitLinearProbe({ d, x }, labels, options);
+  const alone = fitBinary({ nRows: x.length / d, d, x }, columnOf(labels, 3));
+  expect(largestDifference(found.weights.subarray(3 * d, 4 * d), alone.weights)).toBeLessThan(1e-4);
+  const wide = fitLinearProbe(
+    { d, x: x.map((it, i) => (i % d === 0 ? 50 * it + 900 : it)) },
+    labels,
+    {
+      ...options,
+      standardize: true,
+    },
+  );
+  const plain = fitLinearProbe({ d, x }, labels, { ...options, standardize: true });
+  expect(wide.weights[5 * d]! * 50).toBeCloseTo(plain.weights[5 * d]!, 3);
 });
 
 test("difference of means: directions between means, boundaries halfway, calibration and AUC of known scores", () => {

@@ -59,7 +59,13 @@ describeWith(
     const ksparse = readFacts(
       folder("absorption_ksparse_smollm2-l9-w9216-k32.json"),
     ) as KSparseRow[];
-    const probe = { nLabels, d, weights: array("probe_weight"), biases: array("probe_bias") };
+    const probe = {
+      kind: "one-vs-rest",
+      nLabels,
+      d,
+      weights: array("probe_weight"),
+      biases: array("probe_bias"),
+    } as const;
     const [trainY, testY] = [oneHot(array("y_train"), nLabels), oneHot(array("y_test"), nLabels)];
 
     test("the golden probe's F1 by letter is SAEBench's", () => {
@@ -192,6 +198,7 @@ describeWith(saePath, "k-sparse probes and absorption on SAEBench's activations"
       weights: number[][];
     };
     const start = {
+      kind: "one-vs-rest" as const,
       nLabels,
       d: d_sae,
       weights: new Float32Array(nLabels * d_sae),
@@ -225,10 +232,9 @@ describeWith(saePath, "k-sparse probes and absorption on SAEBench's activations"
     }
     console.log(`of SAEBench's ten latents a letter we select ${(inTen / 26).toFixed(1)}`);
     expect(inTen / 26).toBeGreaterThan(2);
-    const probes = kSparseProbes(own, 0, {
+    const probes = kSparseProbes(selectLatents(own, 0, maxK), 0, {
       train: { acts: train, labels: trainY },
       test: { acts: held, labels: testY },
-      maxK,
     });
     expect(probes.byK).toHaveLength(maxK);
     expect(probes.main.length).toBeGreaterThan(0);
@@ -294,7 +300,7 @@ describeWith(saePath, "k-sparse probes and absorption on SAEBench's activations"
 
   test("the golden probe's true positives are the golden's words", () => {
     const logits = probeLogits(
-      { nLabels, d, weights, biases: array("probe_bias") },
+      { kind: "one-vs-rest", nLabels, d, weights, biases: array("probe_bias") },
       array("X_test"),
     );
     for (const [label, letter] of Array.from(letters).entries()) {

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { builtInTask, parseTask } from "../../server/analysis/tasks/task.ts";
 import { PromptWriter, splitWords, wordsOf } from "../../server/analysis/tasks/word-prompts.ts";
 import { readTokenizer } from "../../server/text/tokenizer.ts";
-import { SeededRandom } from "../../server/training/random.ts";
+import { SeededRandom } from "../../server/base/seeded-random.ts";
 import { describeWith, repoRoot, shared } from "../parts.ts";
 import { readFacts } from "./goldens.ts";
 

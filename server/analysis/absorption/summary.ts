@@ -45,3 +45,9 @@ export function spreadOf(values: readonly number[]): Spread {
   const squares = values.reduce((sum, it) => sum + (it - mean) ** 2, 0);
   return { mean, standardDeviation: n < 2 ? 0 : Math.sqrt(squares / (n - 1)) };
 }
+
+/**
+ * A label counts only if its probe is better than this on held-out words (SAEBench's rule), and is said to have main latents only if
+ * they are: below it, what looks like absorption is absence.
+ */
+export const minProbeF1 = 0.6;

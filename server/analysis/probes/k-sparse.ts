@@ -1,5 +1,5 @@
 /**
- * k-sparse probes: for each label the latents that a selecting probe weighs most, a logistic regression on those alone, and
+ * k-sparse probes: for each label a few latents (those that a selecting probe weighs most, or that differ most), a logistic regression on those alone, and
  * how many of them are the label's main latents. Gurnee et al. 2023, arXiv:2305.01610; sae-bench@0.6.0 k_sparse_probing.py.
  */
 import type { SparseActs } from "../../sae/sparse-acts.ts";
@@ -13,6 +13,9 @@ export const splitThreshold = 0.03;
 export const defaultMaxK = 10;
 /** The largest k that is offered. */
 export const largestK = 50;
+
+/** How latents are put in order: by difference of means, or by SAEBench's probe with L1. */
+export type Selection = "mean-difference" | "sae-bench";
 
 /** The probe of one label on k latents. */
 export interface KSparseProbe {
@@ -44,13 +47,61 @@ export function selectLatents(selecting: LinearProbe, label: number, k: number):
     .slice(0, k);
 }
 
-/** Fits the probes of one label for k = 1 … maxK on training rows and scores them on test rows. */
-export function kSparseProbes(
-  selecting: LinearProbe,
+/** Candidates among which the best single latent is looked for. */
+const nCandidates = 12;
+
+/**
+ * The k latents whose mean activation differs most between rows with the label and rows without, the one that says it best
+ * alone (F1 at its best threshold) put first. Needs no training and does not hang on the scale of activations.
+ */
+export function differingLatents(
+  { acts, labels }: LabelledActs,
   label: number,
-  { train, test, maxK = defaultMaxK }: { train: LabelledActs; test: LabelledActs; maxK?: number },
+  { d_sae, k }: { d_sae: number; k: number },
+): number[] {
+  const truth = columnOf(labels, label);
+  const positives = truth.reduce((sum, it) => sum + it, 0);
+  const difference = new Float64Array(d_sae);
+  for (let row = 0; row < truth.length; row++) {
+    const weight = truth[row] === 1 ? 1 / positives : -1 / (truth.length - positives);
+    for (let at = acts.offsets[row]!; at < acts.offsets[row + 1]!; at++)
+      difference[acts.latents[at]!]! += weight * acts.acts[at]!;
+  }
+  const order = Array.from(difference, (_, latent) => latent)
+    .sort((a, b) => difference[b]! - difference[a]! || a - b)
+    .slice(0, Math.max(k, nCandidates));
+  const columns = columnsOf(acts, order);
+  const alone = order.map((_, column) =>
+    column < nCandidates ? bestF1(columns, order.length, { column, truth }) : 0,
+  );
+  const first = alone.indexOf(Math.max(...alone));
+  return [order[first]!, ...order.filter((_, at) => at !== first)].slice(0, k);
+}
+
+/** The best F1 that any threshold on one column reaches. */
+function bestF1(
+  columns: Float32Array,
+  width: number,
+  { column, truth }: { column: number; truth: Uint8Array },
+): number {
+  const active = Array.from(truth, (_, row) => row)
+    .filter((row) => columns[row * width + column]! > 0)
+    .sort((a, b) => columns[b * width + column]! - columns[a * width + column]!);
+  const positives = truth.reduce((sum, it) => sum + it, 0);
+  let [hits, best] = [0, 0];
+  for (const [at, row] of active.entries()) {
+    hits += truth[row]!;
+    best = Math.max(best, (2 * hits) / (at + 1 + positives));
+  }
+  return best;
+}
+
+/** Fits the probes of one label on the first k of some latents, k = 1, 2, …, on training rows; scores are of test rows. */
+export function kSparseProbes(
+  latents: readonly number[],
+  label: number,
+  { train, test }: { train: LabelledActs; test: LabelledActs },
 ): LabelProbes {
-  const latents = selectLatents(selecting, label, Math.min(maxK, largestK, selecting.d));
   const trainX = columnsOf(train.acts, latents);
   const testX = columnsOf(test.acts, latents);
   const [trainY, testY] = [columnOf(train.labels, label), columnOf(test.labels, label)];

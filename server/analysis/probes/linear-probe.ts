@@ -1,7 +1,11 @@
 /** Linear probes: one direction and bias per label, however they were found. */
 
+import { sigmoid } from "./scores.ts";
+
 /** `labels` directions over vectors of width `d`. */
 export interface LinearProbe {
+  /** How logits become probabilities: by a softmax over the labels, or each by its own sigmoid. */
+  readonly kind: "multinomial" | "one-vs-rest";
   readonly nLabels: number;
   readonly d: number;
   /** `[labels, d]` */
@@ -25,6 +29,16 @@ export function oneHot(labels: ArrayLike<number>, nLabels: number): RowLabels {
   return { nRows: labels.length, nLabels, values };
 }
 
+/** Whether every row has exactly one label. */
+export function haveOneLabel({ nRows, nLabels, values }: RowLabels): boolean {
+  for (let row = 0; row < nRows; row++) {
+    let count = 0;
+    for (let label = 0; label < nLabels; label++) count += values[row * nLabels + label]!;
+    if (count !== 1) return false;
+  }
+  return true;
+}
+
 /** One column. `[rows, labels] -> [rows]` */
 export function columnOf({ nRows, nLabels, values }: RowLabels, label: number): Uint8Array {
   return Uint8Array.from({ length: nRows }, (_, row) => values[row * nLabels + label]!);
@@ -39,6 +53,20 @@ export function probeLogits(probe: LinearProbe, x: Float32Array): Float32Array {
     for (let label = 0; label < nLabels; label++)
       logits[row * nLabels + label] =
         dot(x, row * d, { b: weights, bAt: label * d, n: d }) + biases[label]!;
+  return logits;
+}
+
+/** Probabilities of the labels. `[rows, d] -> [rows, labels]` */
+export function probeProbabilities(probe: LinearProbe, x: Float32Array): Float32Array {
+  const logits = probeLogits(probe, x);
+  if (probe.kind === "one-vs-rest") return logits.map(sigmoid);
+  const { nLabels } = probe;
+  for (let at = 0; at < logits.length; at += nLabels) {
+    const row = logits.subarray(at, at + nLabels);
+    const top = row.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
+    const total = row.reduce((sum, value) => sum + Math.exp(value - top), 0);
+    for (let i = 0; i < nLabels; i++) row[i] = Math.exp(row[i]! - top) / total;
+  }
   return logits;
 }
 
@@ -85,5 +113,5 @@ export function meanDifferenceProbe(x: Float32Array, d: number, labels: RowLabel
     }
     biases[label] = -middle;
   }
-  return { nLabels, d, weights, biases };
+  return { kind: "one-vs-rest", nLabels, d, weights, biases };
 }

@@ -1,10 +1,8 @@
 /**
  * Logistic regression with the objective of scikit-learn's `LogisticRegression` (penalty l2):
  * ½‖w‖² + C·Σ_rows s_row · loss, the intercept without penalty, `balanced` weights s = n / (2·count of the row's class).
- * Two classes by Newton's method, several (multinomial) by L-BFGS; both are run further than scikit-learn's tolerance.
+ * By Newton's method, run further than scikit-learn's tolerance; many labels on wide rows: `linear-fit.ts`.
  */
-import { minimize } from "./lbfgs.ts";
-import type { LinearProbe } from "./linear-probe.ts";
 import { sigmoid } from "./scores.ts";
 
 /** Rows of the same width. */
@@ -63,52 +61,6 @@ export function fitBinary(
     if (scale < 1e-6) break;
   }
   return { weights: theta.slice(0, d), bias: theta[d]!, iterations };
-}
-
-/** Fits all labels together by softmax. `[rows, d], [rows] -> [labels, d]` */
-export function fitMultinomial(
-  { nRows, d, x }: DenseRows,
-  y: ArrayLike<number>,
-  nLabels: number,
-  { C = 1, maxIterations = 1000, tolerance = 1e-6 }: LogisticOptions = {},
-): LinearProbe {
-  const bias = nLabels * d;
-  const objective = (theta: Float64Array): { value: number; gradient: Float64Array } => {
-    const gradient = new Float64Array(theta.length);
-    const logits = new Float64Array(nLabels);
-    let loss = 0;
-    for (let row = 0; row < nRows; row++) {
-      for (let label = 0; label < nLabels; label++) {
-        let sum = theta[bias + label]!;
-        for (let i = 0; i < d; i++) sum += theta[label * d + i]! * x[row * d + i]!;
-        logits[label] = sum;
-      }
-      const top = Math.max(...logits);
-      const total = logits.reduce((sum, value) => sum + Math.exp(value - top), 0);
-      loss += top + Math.log(total) - logits[y[row]!]!;
-      for (let label = 0; label < nLabels; label++) {
-        const residual = Math.exp(logits[label]! - top) / total - (y[row] === label ? 1 : 0);
-        gradient[bias + label]! += residual;
-        for (let i = 0; i < d; i++) gradient[label * d + i]! += residual * x[row * d + i]!;
-      }
-    }
-    const penalty = 1 / (C * nRows);
-    let value = loss / nRows;
-    for (let i = 0; i < gradient.length; i++) gradient[i]! /= nRows;
-    for (let i = 0; i < bias; i++) {
-      value += (penalty / 2) * theta[i]! ** 2;
-      gradient[i]! += penalty * theta[i]!;
-    }
-    return { value, gradient };
-  };
-  const start = new Float64Array(bias + nLabels);
-  const theta = minimize(objective, start, { maxIterations, tolerance });
-  return {
-    nLabels,
-    d,
-    weights: Float32Array.from(theta.subarray(0, bias)),
-    biases: Float32Array.from(theta.subarray(bias)),
-  };
 }
 
 function classWeights(y: ArrayLike<number>, balanced: boolean): readonly [number, number] {

@@ -1,6 +1,6 @@
 /** A task's words in a model's vocabulary, and prompts about them as token ids with the position that is read. */
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { SeededRandom } from "../../training/random.ts";
+import { SeededRandom } from "../../base/seeded-random.ts";
 import { shuffled } from "../shuffled.ts";
 import type { LabelledTask } from "./task.ts";
 
@@ -120,9 +120,4 @@ export class PromptWriter {
     const capitalised = name.slice(0, 1).toUpperCase() + name.slice(1);
     return this.#task.prompt.answer.replace("{label}", name).replace("{Label}", capitalised);
   }
-}
-
-/** The ids that follow the word in the task's prompt: by them a prompt is recognised in any text. */
-export function suffixIds(task: LabelledTask, tokenizer: Tokenizer): Int32Array {
-  return tokenizer.encode(task.prompt.template.replace("{word}", "")).ids;
 }

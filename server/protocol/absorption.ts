@@ -1,0 +1,107 @@
+/** What absorption of an SAE on a labelled task is reported as: on the command line, in a cache, to pages and hovers. */
+
+/** Where a task's words are read: in its own prompts, or wherever they stand in running text. */
+export type AbsorptionSetting = "prompts" | "text";
+
+/** A latent's part of a probe's projection: activation · cosine of its decoder row with the probe. */
+export interface LatentShare {
+  readonly latent: number;
+  readonly activation: number;
+  readonly cosine: number;
+  readonly projection: number;
+}
+
+/** How well some answer says which words have a label. */
+export interface AnswerScores {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
+/** One word that has the label and that the probe is right about. */
+export interface WordReport {
+  readonly word: string;
+  /** x · p / ‖p‖ */
+  readonly projection: number;
+  readonly mainProjection: number;
+  readonly mainFires: boolean;
+  readonly fraction: number;
+  readonly isFull: boolean;
+  readonly isPartial: boolean;
+  /** The latents that carry most, at most three. */
+  readonly strongest: readonly LatentShare[];
+}
+
+/** A latent that took over, and from which words. */
+export interface AbsorberReport {
+  readonly latent: number;
+  readonly cosine: number;
+  readonly words: readonly string[];
+  /** Mean share of the probe's projection that it carries on these words. */
+  readonly meanShare: number;
+}
+
+/** One label under one SAE. */
+export interface LabelReport {
+  readonly label: string;
+  readonly trainWords: number;
+  readonly testWords: number;
+  /** The probe on words held out. */
+  readonly probe: AnswerScores & { readonly auc: number; readonly calibrationError: number };
+  /** F1 on words held out of the k-sparse probes, k = 1, 2, … */
+  readonly f1ByK: readonly number[];
+  /** The main latents, by the splitting rule. */
+  readonly main: readonly {
+    readonly latent: number;
+    readonly cosine: number;
+  }[];
+  /** The probe on the main latents alone, on words held out. */
+  readonly mainProbe: AnswerScores;
+  /** "Any main latent fires" as an answer: against the labels, and against the probe's own answers. */
+  readonly mainFires: AnswerScores;
+  readonly mainFiresAgainstProbe: AnswerScores;
+  /** The probe is good enough for the label to count (F1 ≥ 0.6), and so are the main latents. */
+  readonly probeCounts: boolean;
+  readonly hasMainLatents: boolean;
+  readonly full: number;
+  readonly partial: number;
+  readonly fullRate: number;
+  readonly partialRate: number;
+  readonly meanFraction: number;
+  readonly absorbers: readonly AbsorberReport[];
+  readonly words: readonly WordReport[];
+}
+
+/** One SAE on one task. */
+export interface AbsorptionReport {
+  readonly schemaVersion: 1;
+  readonly lm: string;
+  readonly sae: string;
+  readonly hook: string;
+  readonly d_sae: number;
+  readonly task: string;
+  readonly setting: AbsorptionSetting;
+  readonly rule: "sae-bench";
+  /** How the directions were found. */
+  readonly probe: "logistic" | "sae-bench" | "mean-difference";
+  /** How the order of a label's latents was found, of which the splitting rule takes the first ones. */
+  readonly selection: "mean-difference" | "sae-bench";
+  readonly thresholds: Readonly<Record<string, number>>;
+  readonly seed: number;
+  readonly judge: "held-out" | "all";
+  readonly trainWords: number;
+  readonly testWords: number;
+  /** Over labels that count. */
+  readonly mean: {
+    readonly labels: number;
+    readonly probeF1: number;
+    readonly mainF1: number;
+    readonly mainLatents: number;
+    readonly fullRate: number;
+    readonly partialRate: number;
+    readonly fraction: number;
+    readonly standardDeviation: { readonly fullRate: number; readonly fraction: number };
+  };
+  readonly labels: readonly LabelReport[];
+  readonly problems: readonly string[];
+}

@@ -41,6 +41,7 @@ const bundles = {
     jsxImportSource: "preact",
     sourcemap: true,
     entryPoints: {
+      "webviews/attribution": "webviews/attribution/main.tsx",
       "webviews/text": "webviews/text/main.tsx",
       "webviews/train": "webviews/train/main.tsx",
     },

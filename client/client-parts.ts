@@ -1,4 +1,5 @@
 import type * as vscode from "vscode";
+import type { AttributionPage } from "./attribution-page.ts";
 import type { FileSwitches } from "./file-switches.ts";
 import type { HeatDecorations } from "./heat-decorations.ts";
 import type { Runs } from "./runs.ts";
@@ -6,6 +7,7 @@ import type { RunsProgress } from "./runs-progress.ts";
 import type { Reports } from "./reports.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { Statuses } from "./statuses.ts";
+import type { SteeredTexts } from "./steered-texts.ts";
 import type { TextPages } from "./text-pages.ts";
 import type { TrainPage } from "./train-page.ts";
 
@@ -22,6 +24,8 @@ export interface ClientParts {
   readonly runs: Runs;
   readonly progress: RunsProgress;
   readonly training: TrainPage;
+  readonly attribution: AttributionPage;
+  readonly steered: SteeredTexts;
 }
 
 /** An argument of a command link as named values; anything else as none. */

@@ -1,6 +1,7 @@
 /** The commands of the palette; each is a few lines, and says itself what went wrong. */
 import * as vscode from "vscode";
 import { isCancelled, UserError } from "../server/base/errors.ts";
+import { attributeNext } from "./attribute-next.ts";
 import { chooseLm, chooseSaes } from "./choose-models.ts";
 import { asRecord, type ClientParts } from "./client-parts.ts";
 import { createLatentsFile } from "./create-latents-file.ts";
@@ -19,6 +20,7 @@ import {
   useRunSae,
 } from "./runs-commands.ts";
 import { showMenu } from "./show-menu.ts";
+import { steer } from "./steer.ts";
 import { trainMetaSae, trainSae } from "./train-sae.ts";
 
 type Command = (parts: ClientParts, argument?: unknown) => unknown;
@@ -34,6 +36,8 @@ export const commands: Readonly<Record<string, Command>> = {
   pinLatent,
   unpinLatent,
   unpinAll,
+  attributeNext,
+  steer,
   showHeat,
   restartReader: ({ server }) => server.call("restartReader", { reason: "asked for by a command" }),
   showLog: ({ log }) => log.show(),

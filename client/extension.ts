@@ -5,6 +5,7 @@
  * server/protocol/page.ts.
  */
 import * as vscode from "vscode";
+import { AttributionPage } from "./attribution-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { FileSwitches } from "./file-switches.ts";
@@ -16,6 +17,7 @@ import { Reports } from "./reports.ts";
 import { followSelections } from "./selections.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { showStatusBar } from "./status-bar.ts";
+import { SteeredTexts } from "./steered-texts.ts";
 import { Statuses } from "./statuses.ts";
 import { TextPages } from "./text-pages.ts";
 import { TrainPage } from "./train-page.ts";
@@ -43,6 +45,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const progress = new RunsProgress(runs, server);
   const training = new TrainPage(context.extensionUri, { server, runs, log });
   const reports = new Reports();
+  const attribution = new AttributionPage(context.extensionUri, server, log);
+  const steered = new SteeredTexts();
   const parts = {
     context,
     log,
@@ -55,6 +59,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     runs,
     progress,
     training,
+    attribution,
+    steered,
   };
   context.subscriptions.push(
     log,
@@ -70,6 +76,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     followSelections(server, log),
     startWhenWanted(server, switches, log),
   );
+  context.subscriptions.push(attribution, steered);
   context.subscriptions.push(runs, progress, training, showRunsView(runs));
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };

@@ -5,14 +5,15 @@ import type { TokenCard } from "../server/protocol/page.ts";
 import { asRecord, type ClientParts } from "./client-parts.ts";
 import { activeTextEditor } from "./documents.ts";
 
-interface LatentName {
+/** A latent of an SAE. */
+export interface LatentName {
   readonly sae: string;
   readonly latent: number;
 }
 
 /** Pins the latent of a link, or asks for one of those at the cursor or any other by its index. */
 export async function pinLatent(parts: ClientParts, argument?: unknown): Promise<void> {
-  const chosen = latentOf(argument) ?? (await askForLatent(parts));
+  const chosen = latentOf(argument) ?? (await askForLatent(parts, "Pin a latent"));
   if (!chosen) return;
   await parts.server.call("pin", chosen);
   if (parts.heat.shown !== "pinned") await parts.heat.show("pinned");
@@ -32,12 +33,16 @@ export async function unpinAll({ server }: ClientParts): Promise<void> {
   for (const { sae, latent } of pinned) await server.call("unpin", { sae, latent });
 }
 
-async function askForLatent({ server }: ClientParts): Promise<LatentName | undefined> {
+/** Asks for one of the latents at the cursor or any other by its index. */
+export async function askForLatent(
+  { server }: ClientParts,
+  title: string,
+): Promise<LatentName | undefined> {
   const editor = activeTextEditor();
   if (!editor) {
     throw new UserError(
       "no-text-open",
-      "no text is open in the active editor: open a file that is read, then pin a latent",
+      "no text is open in the active editor: open a file that is read, and put the cursor at a token",
     );
   }
   const uri = editor.document.uri.toString();
@@ -46,7 +51,7 @@ async function askForLatent({ server }: ClientParts): Promise<LatentName | undef
     saes.length > 1
       ? await vscode.window.showQuickPick(
           saes.map(({ id }) => id),
-          { title: "Pin a latent", placeHolder: "Its SAE" },
+          { title, placeHolder: "Its SAE" },
         )
       : saes[0]?.id;
   const d_sae = saes.find(({ id }) => id === sae)?.d_sae;
@@ -54,14 +59,18 @@ async function askForLatent({ server }: ClientParts): Promise<LatentName | undef
   const offset = editor.document.offsetAt(editor.selection.active);
   const at = await server.call("tokenAt", { uri, offset });
   const card = at ? await server.call("tokenCard", { uri, ...at, sae, top: 20 }) : undefined;
-  const latent = await pickIndex(card, d_sae);
+  const latent = await pickIndex(card, d_sae, title);
   return latent === undefined ? undefined : { sae, latent };
 }
 
 /** Lists a token's latents; a number that is typed is listed too. */
-function pickIndex(card: TokenCard | undefined, d_sae: number): Promise<number | undefined> {
+function pickIndex(
+  card: TokenCard | undefined,
+  d_sae: number,
+  title: string,
+): Promise<number | undefined> {
   const picker = vscode.window.createQuickPick<vscode.QuickPickItem & { latent: number }>();
-  picker.title = "Pin a latent";
+  picker.title = title;
   picker.placeholder = `Index of a latent, 0 to ${d_sae - 1}${card ? ", or one at the cursor" : ""}`;
   picker.matchOnDetail = true;
   const atCursor = (card?.latents ?? []).map(({ latent, activation, label, logitEffects }) => ({

@@ -36,6 +36,7 @@ const linkedCommands = [
   "latentWorkbench.openTextPage",
   "latentWorkbench.pinLatent",
   "latentWorkbench.unpinLatent",
+  "latentWorkbench.attributeNext",
 ];
 
 /** The connection; one for each window. */

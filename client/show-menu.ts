@@ -25,6 +25,8 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
       { label: "$(open-preview) Open text page", command: "openTextPage" },
       { label: "$(flame) Show heat…", description: heat.shown, command: "showHeat" },
       { label: "$(pin) Pin a latent…", command: "pinLatent" },
+      { label: "$(git-merge) Attribute next token", command: "attributeNext" },
+      { label: "$(compass) Steer…", command: "steer" },
     );
   }
   entries.push(

@@ -12,6 +12,7 @@ import type {
   AttributeParams,
   AttributionReading,
   AttributionTarget,
+  LikelyToken,
   TokenName,
 } from "../protocol/interventions.ts";
 import { tokenizeContext } from "../text/context-tokens.ts";
@@ -49,8 +50,9 @@ export async function readAttribution(
   const { context, target, method, steps } = params;
   const sequence = sequenceOf(lm, { context, prependBos, last: params.position });
   await onStep("reading the text", 0);
-  const { metric, text: name } = await metricOf(state, params, sequence);
   const { ids, nBos } = sequence;
+  const next = await likelyTokens(lm, ids, 5, signal);
+  const { metric, text: name } = metricOf(lm, params, sequence, next);
   const within = positionTest(params.positions, { nBos, nPrompt: ids.length });
   const positions = Array.from(ids.keys()).filter(within);
   if (positions.length === 0) throw noPositions();
@@ -90,7 +92,9 @@ export async function readAttribution(
     sae: sae.id,
     hook: sae.info.hook,
     tokens: sequence.tokens,
+    left: sequence.left,
     position: sequence.last,
+    next,
     metric: name,
     method,
     steps: method === "integrated" ? steps : 1,
@@ -135,11 +139,12 @@ function gapOf({ value, baseline, sum }: Attribution, { kind }: AttributionTarge
   ];
 }
 
-async function metricOf(
-  { lm, signal }: CausalState,
+function metricOf(
+  lm: LanguageModel,
   { target, context, position: asked }: AttributeParams,
-  { ids, last, ...sequence }: Sequence & { last: number },
-): Promise<{ metric: Metric; text: string }> {
+  { last, nBos }: Sequence & { last: number },
+  likely: readonly LikelyToken[],
+): { metric: Metric; text: string } {
   if (target.kind === "direction") {
     const hook = lm.hook(target.hook);
     const layer = residualLayer(hook);
@@ -150,8 +155,8 @@ async function metricOf(
     target.kind === "token"
       ? idOf(lm, target.token)
       : target.kind === "next"
-        ? nextId(lm, { context, position: asked, prependBos: sequence.nBos > 0 })
-        : await likelyId(lm, ids, signal);
+        ? nextId(lm, { context, position: asked, prependBos: nBos > 0 })
+        : likely[0]!.id;
   const named = (it: number): string => `logit of ${JSON.stringify(lm.tokenizer.tokenText(it))}`;
   const terms = [{ position: last, id, weight: 1 }];
   if (target.minus === undefined) return { metric: { kind: "logits", terms }, text: named(id) };
@@ -195,18 +200,27 @@ function nextId(
   return next;
 }
 
-async function likelyId(
+/** The k likeliest tokens after the last of a sequence. */
+async function likelyTokens(
   lm: LanguageModel,
   ids: Int32Array,
+  k: number,
   signal: AbortSignal | undefined,
-): Promise<number> {
+): Promise<LikelyToken[]> {
   const stream = new Stream(lm);
   try {
     stream.setIds(ids);
     const { data } = await stream.logits([ids.length - 1], signal);
-    let best = 0;
-    for (let id = 1; id < data.length; id++) if (data[id]! > data[best]!) best = id;
-    return best;
+    const best = Array.from(data.keys())
+      .sort((a, b) => data[b]! - data[a]!)
+      .slice(0, k);
+    const top = data[best[0]!]!;
+    const whole = data.reduce((sum, logit) => sum + Math.exp(logit - top), 0);
+    return best.map((id) => ({
+      id,
+      text: lm.tokenizer.tokenText(id),
+      probability: Math.exp(data[id]! - top) / whole,
+    }));
   } finally {
     stream.dispose();
   }

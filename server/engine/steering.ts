@@ -29,7 +29,7 @@ export async function readSteering(
   if (sae) checkMeta(sae, meta);
   const prependBos = sae?.info.prependBos ?? lm.tokenizer.addsBos;
   const { context } = params;
-  const sequence = sequenceOf(lm, { context, prependBos });
+  const sequence = sequenceOf(lm, { context, prependBos, last: params.position ?? -1 });
   const { ids, nBos } = sequence;
   const site = sae && saeSite(sae.sae, sae.hook, sae.hookOut);
   const hook = params.hook ?? sae?.info.hookOut ?? sae?.info.hook;
@@ -71,6 +71,7 @@ export async function readSteering(
   const room = lm.config.n_ctx - ids.length;
   return {
     hook,
+    prompt: lm.tokenizer.decode(ids.subarray(nBos)),
     tokens: sequence.tokens,
     steps: params.steps.map(stepText),
     original: side(lm, found.original, ids.length),

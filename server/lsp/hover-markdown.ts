@@ -15,7 +15,10 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
   const [first] = content.cards;
   if (!first) return "";
   const place = { uri, context: first.context, index: first.index };
-  const link = links ? ` · ${commandLink("Open text page", "openTextPage", place)}` : "";
+  const ask = { ...place, sae: first.sae };
+  const link = links
+    ? ` · ${commandLink("Open text page", "openTextPage", place)} · ${commandLink("Attribute next token", "attributeNext", ask)}`
+    : "";
   const lines = [summary(first, content.contextCount) + link];
   const top = content.cards.length > 1 ? Math.max(3, Math.floor(8 / content.cards.length)) : 99;
   for (const card of content.cards) {

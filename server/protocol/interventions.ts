@@ -49,6 +49,11 @@ export interface NamedToken {
   readonly text: string;
 }
 
+/** A next token with its probability. */
+export interface LikelyToken extends NamedToken {
+  readonly probability: number;
+}
+
 /** A latent at a position. */
 export interface AttributedLatent {
   readonly position: number;
@@ -73,7 +78,11 @@ export interface AttributionReading {
   readonly hook: string;
   /** Tokens of the sequence as the model saw it, up to `position`. */
   readonly tokens: readonly NamedToken[];
+  /** Tokens of the context that were left out after BOS, because the model reads no more. */
+  readonly left: number;
   readonly position: number;
+  /** The likeliest next tokens. */
+  readonly next: readonly LikelyToken[];
   /** In words: `logit of " Rome"`. */
   readonly metric: string;
   readonly method: "gradient" | "integrated";
@@ -128,6 +137,8 @@ export interface SteerParams {
   /** Where directions are added if no SAE says so. */
   readonly hook?: string;
   readonly context: ContextSource;
+  /** The last position that is read; what is written follows it. Default: the last of the text. */
+  readonly position?: number;
   readonly steps: readonly SteerStep[];
   readonly positions: TokenPositions;
   /** False: what the SAE does not explain is left out where it steers. */
@@ -152,6 +163,8 @@ export interface SteeredSide {
 /** The answer to `steer`. */
 export interface SteeringReading {
   readonly hook: string;
+  /** The text that was read, as the tokenizer writes it. */
+  readonly prompt: string;
   readonly tokens: readonly NamedToken[];
   /** In words, one line for each step. */
   readonly steps: readonly string[];

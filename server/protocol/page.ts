@@ -2,6 +2,7 @@
  * What pages and the editor's client may ask of the server, carried by the LSP request `latentWorkbench/page`
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
+import type { CauseMethods } from "./page-causes.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -138,7 +139,7 @@ export interface HeatSpan {
 }
 
 /** The table. */
-export interface PageMethods extends RunMethods, ToyMethods {
+export interface PageMethods extends RunMethods, ToyMethods, CauseMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

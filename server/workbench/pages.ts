@@ -14,6 +14,7 @@ import type { ContextReading, PredictionReading, SaeInfo } from "../protocol/rea
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import type { Handlers } from "../protocol/rpc.ts";
 import { available } from "./available.ts";
+import { causeHandlers } from "./cause-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
@@ -50,6 +51,7 @@ export function pageHandlers(
             report(`step ${step} of ${steps}, loss ${loss.toPrecision(3)}`, step / steps),
         }),
       ),
+    ...causeHandlers(workbench, surroundings),
     overview: ({ uri }) => overview(workbench, uri),
     tokens: (params, signal) => tokens(workbench, params, signal),
     tokenCard: async ({ uri, context, index, sae: id, top }, signal) => {

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { UserError } from "../base/errors.ts";
+import type { InterventionMethods, ReaderProgress } from "../protocol/interventions.ts";
 import type { ReaderMethods, ReaderSettings } from "../protocol/reader.ts";
 import { readerEnvironment } from "../protocol/reader-environment.ts";
 import { Caller } from "../protocol/rpc.ts";
@@ -25,6 +26,9 @@ export interface ReaderProcessOptions {
 /** Starts that may happen within a minute before we stop trying by ourselves. */
 const maxStartsPerMinute = 6;
 
+/** Hears how far a call is. */
+type Report = (text: string, fraction: number) => void;
+
 type ReaderCaller = Caller<ReaderMethods>;
 
 /** One reader process at a time; `generation` counts the ended ones, so that what was loaded can be loaded again. */
@@ -33,6 +37,9 @@ export class ReaderProcess {
   #child: ChildProcess | undefined;
   #caller: ReaderCaller | undefined;
   #starts: number[] = [];
+  /** Who listens to the progress of a call, by the name that the call gave. */
+  readonly #listeners = new Map<string, Report>();
+  #calls = 0;
   generation = 0;
 
   constructor(options: ReaderProcessOptions) {
@@ -53,6 +60,25 @@ export class ReaderProcess {
     }
     return this.#caller.call(method, params, signal);
   };
+
+  /** Calls a method that tells how far it is. */
+  async callWithProgress<K extends keyof InterventionMethods>(
+    method: K,
+    params: Omit<Parameters<InterventionMethods[K]>[0], "progress">,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<ReturnType<InterventionMethods[K]>> {
+    const progress = `call-${++this.#calls}`;
+    this.#listeners.set(progress, report);
+    try {
+      const named = { ...params, progress } as Parameters<InterventionMethods[K]>[0];
+      return (await this.call(method, named as never, signal)) as ReturnType<
+        InterventionMethods[K]
+      >;
+    } finally {
+      this.#listeners.delete(progress);
+    }
+  }
 
   /**
    * Ends the reader. What it was asked fails at once with the code `reader-restarted`; the next call starts a new
@@ -90,7 +116,11 @@ export class ReaderProcess {
         },
         onMessage: (listener) => child.on("message", listener),
       },
-      (event, params) => this.#options.onLog(`${event} ${JSON.stringify(params)}`),
+      (event, params) => {
+        const { progress, text, fraction } = params as ReaderProgress;
+        if (event === "progress") this.#listeners.get(progress)?.(text, fraction);
+        else this.#options.onLog(`${event} ${JSON.stringify(params)}`);
+      },
     );
     child.on("exit", (code, signal) => {
       const reason = `the reader stopped by itself (${signal ?? `exit code ${code}`})`;

@@ -55,7 +55,8 @@ export interface Trainer {
   observe(batch: Tensor<"float32"> | RawBatch, signal?: AbortSignal): Promise<void>;
   /**
    * One step on activations `[batch, d_in]`, for a transcoder with its target `[batch, d_out]`. Either the whole step is
-   * taken or, if it throws (cancelled, or the loss is not finite), nothing has changed.
+   * taken or, if it throws (cancelled, or the loss is not finite), nothing has changed; only an adversary may have taken
+   * its own steps before, which it does not take again.
    */
   step(batch: Tensor<"float32"> | RawBatch, signal?: AbortSignal): Promise<StepResult>;
   /** The trained parameters by our names, in our orientation (`W_enc [d_in, d_sae]`), as copies. */

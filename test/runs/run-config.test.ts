@@ -1,8 +1,10 @@
 // Run files: what they may say, how sweeps are spread out, what is said about mistakes, and their JSON schema.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseRunConfig } from "../../server/engine/runs/run-config.ts";
 import { format } from "prettier";
+import { parseTrainConfig } from "../../server/training/config.ts";
 import { repoRoot } from "../parts.ts";
 import { runJsonSchema } from "./json-schema.ts";
 
@@ -84,6 +86,26 @@ test.each([
   [{ saes: [{ train }, { train }] }, `two SAEs are called topk; give each a "name" of its own`],
 ])("%j is refused: %s", (run, text) => {
   expect(() => parse(run)).toThrow(text);
+});
+
+test("the examples of docs/training.md are run files", () => {
+  const text = readFileSync(join(repoRoot, "docs/training.md"), "utf8");
+  const examples = [...text.matchAll(/```jsonc\n([\s\S]*?)```/g)].map(([, it]) => it!);
+  expect(examples.length).toBe(3);
+  const [run = "", adversary = "", tuned = ""] = examples;
+  const { saes } = parseRunConfig(run, "docs", "/");
+  const sizes = { ...saes[0]?.train, d_in: 576 };
+  expect(parseTrainConfig(sizes, "docs")).toMatchObject({ architecture: "batchtopk" });
+  const joint = parseRunConfig(`{"sae": {"train": {${adversary}}}}`, "docs", "/").saes[0]?.train;
+  expect(parseTrainConfig({ ...sizes, ...joint }, "docs")).toMatchObject({
+    adversary: { startStep: 1000, train: { d_in: 576, steps: 4000 } },
+  });
+  const whole = `{"sae": {${tuned.replace("… }", "}")}}}`;
+  const [{ task, train: own } = {}] = parseRunConfig(whole, "docs", "/").saes;
+  expect(task).toBe("/prompts.jsonl");
+  expect(parseTrainConfig({ ...sizes, ...own }, "docs")).toMatchObject({
+    attribution: { promptsPerStep: 8 },
+  });
 });
 
 test("what is no JSON is refused with the line", () => {

@@ -7,6 +7,8 @@ import { parseTrainConfig, type TrainConfig } from "../../server/training/config
 import { DeadLatents } from "../../server/training/dead-latents.ts";
 import type { TrainingForm } from "../../server/training/form.ts";
 import { Parameters } from "../../server/training/parameters.ts";
+import { downstreamLoss } from "../../server/training/downstream.ts";
+import { openTrainer } from "../../server/training/trainer.ts";
 import { kindOf } from "../../server/training/trainers/index.ts";
 import { seeded } from "../random.ts";
 import { plainRows } from "./plain-forward.ts";
@@ -130,5 +132,75 @@ describe.each(Object.keys(configs))("%s", (name) => {
       expect(gradient[at], `x ${at}`).toBeCloseTo(difference(x.data, at, loss), 3);
     }
     await release(form);
+  });
+});
+
+describe("activations that are scaled before the SAE", () => {
+  const factor = 0.25;
+  const scaled = {
+    ...sizes,
+    architecture: "standard",
+    sparsity: l1,
+    normalizeActivations: { kind: "scale", factor },
+  } as const;
+  const random = seeded(8);
+  const draw = (length: number) => Float32Array.from({ length }, () => 8 * (random() - 0.5));
+  const matrix = () => tensor("float32", [rows, sizes.d_in], draw(rows * sizes.d_in));
+
+  test("attributions are those of the SAE for raw activations", async () => {
+    const attribution = { coefficient: 3 };
+    const config = parseTrainConfig({ ...scaled, attribution }, "a test");
+    const trainer = await openTrainer(config, device);
+    const [x, task, gradient] = [matrix(), matrix(), matrix()];
+    // The factor is in the state as soon as a batch was seen.
+    await trainer.step({ x, task: { prompts: 2, x: task, gradient } });
+    const before = plainRows(trainer, task);
+    const W_dec = trainer.parameters().get("W_dec")!.data;
+    const found = await trainer.step({ x, task: { prompts: 2, x: task, gradient } });
+    let sum = 0;
+    before.forEach(({ acts }, row) =>
+      acts.forEach((act, latent) => {
+        let along = 0;
+        for (let i = 0; i < sizes.d_in; i++)
+          along += W_dec[latent * sizes.d_in + i]! * gradient.data[row * sizes.d_in + i]!;
+        sum += Math.abs(act * along);
+      }),
+    );
+    const wanted = ((3 / 2) * sum) / factor;
+    expect(found.parts["attribution_loss"]! / wanted).toBeCloseTo(1, 4);
+    const total = Object.values(found.parts).reduce((all, part) => all + part, 0);
+    expect(found.loss / total).toBeCloseTo(1, 6);
+    await trainer.release();
+  });
+
+  test("what comes after the SAE sees raw activations, and its gradient comes back by scaled ones", async () => {
+    const seen: Float32Array[] = [];
+    const downstream = {
+      async loss(x_hat: Float32Array) {
+        seen.push(x_hat);
+        const kl_loss = x_hat.reduce((sum, it) => sum + it ** 3, 0);
+        return { parts: { kl_loss }, gradient: x_hat.map((it) => 3 * it ** 2) };
+      },
+    };
+    const config = parseTrainConfig({ ...scaled, endToEnd: {} }, "a test");
+    const trainer = await openTrainer(config, device);
+    const x = matrix();
+    await trainer.step({ x, downstream });
+    const wanted = plainRows(trainer, x).flatMap(({ x_hat }) => [...x_hat]);
+    await trainer.step({ x, downstream });
+    seen[1]!.forEach((it, at) => expect(it).toBeCloseTo(wanted[at]!, 3));
+    await trainer.release();
+
+    const batch = { rows, x, target: x, scale: factor, downstream };
+    const at = 3;
+    const h = 1e-2;
+    const loss = async (by: number) => {
+      const moved = x.data.map((it, i) => (i === at ? it + by : it));
+      const { parts } = await downstreamLoss(batch, moved, { kl: 1, downstream: 0 });
+      return parts["kl_loss"]!;
+    };
+    const { gradient } = await downstreamLoss(batch, x.data, { kl: 1, downstream: 0 });
+    const slope = ((await loss(h)) - (await loss(-h))) / (2 * h);
+    expect(gradient[at]! / slope).toBeCloseTo(1, 3);
   });
 });

@@ -44,6 +44,7 @@ const bundles = {
       "webviews/attribution": "webviews/attribution/main.tsx",
       "webviews/text": "webviews/text/main.tsx",
       "webviews/train": "webviews/train/main.tsx",
+      "webviews/explorer": "webviews/explorer/main.tsx",
     },
     loader: { ".ttf": "file" },
   },

@@ -1,5 +1,6 @@
 import type * as vscode from "vscode";
 import type { AttributionPage } from "./attribution-page.ts";
+import type { ExplorerPage } from "./explorer-page.ts";
 import type { FileSwitches } from "./file-switches.ts";
 import type { HeatDecorations } from "./heat-decorations.ts";
 import type { Runs } from "./runs.ts";
@@ -26,6 +27,7 @@ export interface ClientParts {
   readonly training: TrainPage;
   readonly attribution: AttributionPage;
   readonly steered: SteeredTexts;
+  readonly explorer: ExplorerPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

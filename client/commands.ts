@@ -8,6 +8,15 @@ import { createLatentsFile } from "./create-latents-file.ts";
 import { activeTextEditor } from "./documents.ts";
 import { download, setHubToken } from "./download.ts";
 import type { ShownHeat } from "./heat-decorations.ts";
+import {
+  copyLatentAsPython,
+  copyNeuronpediaId,
+  exploreLatents,
+  exploreSelection,
+  exportLabels,
+  importLabels,
+  indexCorpus,
+} from "./explorer-commands.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
 import {
   deleteRun,
@@ -54,6 +63,13 @@ export const commands: Readonly<Record<string, Command>> = {
   useRunSae,
   openTrainingPage,
   openRunOutput,
+  exploreLatents,
+  exploreSelection,
+  indexCorpus,
+  importLabels,
+  exportLabels,
+  copyLatentAsPython,
+  copyNeuronpediaId,
 };
 
 /** Registers them all. */

@@ -8,8 +8,10 @@ import * as vscode from "vscode";
 import { AttributionPage } from "./attribution-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
+import { ExplorerPage } from "./explorer-page.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
+import { showLatentsView } from "./latents-view.ts";
 import { Runs } from "./runs.ts";
 import { RunsProgress } from "./runs-progress.ts";
 import { showRunsView } from "./runs-view.ts";
@@ -44,6 +46,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const runs = new Runs(server, log);
   const progress = new RunsProgress(runs, server);
   const training = new TrainPage(context.extensionUri, { server, runs, log });
+  const explorer = new ExplorerPage(context.extensionUri, { server, runs, log });
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -61,6 +64,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     training,
     attribution,
     steered,
+    explorer,
   };
   context.subscriptions.push(
     log,
@@ -78,6 +82,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   );
   context.subscriptions.push(attribution, steered);
   context.subscriptions.push(runs, progress, training, showRunsView(runs));
+  context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

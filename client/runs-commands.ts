@@ -11,7 +11,7 @@ import { isRunFile } from "./documents.ts";
 export async function startRun(parts: ClientParts, folder: string): Promise<void> {
   const run = await parts.server.call("startRun", { folder });
   parts.log.info(`started ${run.name}: ${run.folder}`);
-  parts.training.open(run.folder);
+  if (run.kind === "train") parts.training.open(run.folder);
   await parts.runs.refresh();
   parts.progress.follow(run.folder);
 }

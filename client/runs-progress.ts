@@ -33,7 +33,8 @@ export class RunsProgress implements vscode.Disposable {
   }
 
   async #show(folder: string): Promise<void> {
-    const title = `Training ${this.#runs.find(folder)?.name ?? folder}`;
+    const known = this.#runs.find(folder);
+    const title = known?.kind === "index" ? known.name : `Training ${known?.name ?? folder}`;
     await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title, cancellable: true },
       (progress, token) =>
@@ -67,7 +68,11 @@ function messageOf(run: RunInfo): string {
 
 async function sayEnd(run: RunInfo): Promise<void> {
   const { name, state, text } = run;
-  if (state === "finished") {
+  if (state === "finished" && run.kind === "index") {
+    const text = `${name} is finished: contexts, neighbours and logits of every latent are at hand`;
+    const chosen = await vscode.window.showInformationMessage(text, "Explore Latents");
+    if (chosen) await vscode.commands.executeCommand("latentWorkbench.exploreLatents");
+  } else if (state === "finished") {
     const [sae] = run.saes;
     const figures = run.saes.length === 1 && sae ? `: ${figuresText(sae)}` : "";
     const actions = ["Use SAE", "Show Training Page"] as const;

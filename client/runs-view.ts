@@ -46,11 +46,14 @@ function itemOf(run: RunInfo): vscode.TreeItem {
     .join("\n");
   item.contextValue = ["run", ...actionsOf(run)].join(" ");
   item.accessibilityInformation = { label: `${name}, ${state}, ${text}` };
-  item.command = {
-    command: "latentWorkbench.openTrainingPage",
-    title: "Open Training Page",
-    arguments: [run],
-  };
+  item.command =
+    run.kind === "index"
+      ? { command: "latentWorkbench.exploreLatents", title: "Explore Latents" }
+      : {
+          command: "latentWorkbench.openTrainingPage",
+          title: "Open Training Page",
+          arguments: [run],
+        };
   return item;
 }
 

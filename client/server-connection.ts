@@ -37,6 +37,7 @@ const linkedCommands = [
   "latentWorkbench.pinLatent",
   "latentWorkbench.unpinLatent",
   "latentWorkbench.attributeNext",
+  "latentWorkbench.exploreLatents",
 ];
 
 /** The connection; one for each window. */
@@ -194,7 +195,7 @@ function clientOptions(
     // Files that no editor shows, which other extensions open in passing, are not sent.
     textSynchronization: { delayOpenNotifications: true },
     synchronize: {
-      fileEvents: vscode.workspace.createFileSystemWatcher("**/latents.jsonc"),
+      fileEvents: vscode.workspace.createFileSystemWatcher("**/{latents.jsonc,labels/*.jsonl}"),
     },
     middleware: {
       didOpen: async (document, next) => {

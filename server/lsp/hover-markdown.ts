@@ -74,7 +74,9 @@ function table(card: TokenCard, top: number, links: boolean): string[] {
 
 function latentRow(card: TokenCard, it: CardLatent, links: boolean): string {
   const name = `#${it.latent}`;
-  const link = links ? commandLink(name, "pinLatent", { sae: card.sae, latent: it.latent }) : name;
+  const link = links
+    ? commandLink(name, "exploreLatents", { sae: card.sae, latent: it.latent })
+    : name;
   return `| ${link} | \`${bar(it.share)}\` | ${figure(it.activation)} | ${meaning(it)} |`;
 }
 

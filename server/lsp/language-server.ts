@@ -29,6 +29,7 @@ import { codeLenses, inlayHints, runLenses } from "./annotations.ts";
 import { dispatch } from "./dispatch.ts";
 import { hoverMarkdown } from "./hover-markdown.ts";
 import { plain } from "./markdown.ts";
+import { references } from "./references.ts";
 
 /** What the program around the server knows. */
 export interface ServerSurroundings {
@@ -97,6 +98,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
         textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental },
         hoverProvider: true,
         inlayHintProvider: true,
+        referencesProvider: true,
         codeLensProvider: { resolveProvider: false },
       },
     };
@@ -124,7 +126,13 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     if (!isSign) changeSettings(sent);
     else if (features.pullSettings) await pullSettings();
   });
-  connection.onDidChangeWatchedFiles(() => {
+  connection.onDidChangeWatchedFiles(({ changes }) => {
+    if (changes.every(({ uri }) => uri.endsWith(".jsonl"))) {
+      // Labels are words: no reading depends on them.
+      ready().reloadLabels();
+      announce(connection, ready(), [...ready().documents.values()], features);
+      return;
+    }
     ready().reloadLatentsFile();
     ready().readAgain();
   });
@@ -148,6 +156,11 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
       const links = features.commands;
       return hover(workbench, documents.get(textDocument.uri), position, { links, signal });
     }),
+  );
+  connection.onReferences(({ textDocument, position }, token) =>
+    answer(token, (workbench, signal) =>
+      references(workbench, documents.get(textDocument.uri), position, signal),
+    ),
   );
   connection.languages.inlayHint.on(({ textDocument, range }, token) =>
     answer(token, (workbench) => inlayHints(workbench, textDocument.uri, range)),

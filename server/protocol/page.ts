@@ -3,6 +3,7 @@
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
 import type { CauseMethods } from "./page-causes.ts";
+import type { ExplorerMethods } from "./explorer.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -139,7 +140,7 @@ export interface HeatSpan {
 }
 
 /** The table. */
-export interface PageMethods extends RunMethods, ToyMethods, CauseMethods {
+export interface PageMethods extends RunMethods, ToyMethods, CauseMethods, ExplorerMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

@@ -44,6 +44,8 @@ export interface RunInfo {
   /** Absolute path; names the run. */
   readonly folder: string;
   readonly name: string;
+  /** What it makes: SAEs, or the index of one. */
+  readonly kind: "train" | "index";
   readonly state: RunState;
   /** One sentence: how far it is, or what went wrong. */
   readonly text: string;

@@ -47,11 +47,18 @@ export class LatentIndex {
   readonly manifest: IndexManifest;
   readonly #open = new Map<string, ArrayFile>();
   #summary: IndexSummary | undefined;
-  #vocabularyEnds: Uint32Array | undefined;
+  #vocabulary: { readonly bytes: Uint8Array; readonly ends: Uint32Array } | undefined;
 
   constructor(folder: string) {
     this.folder = folder;
     this.manifest = readManifest(folder);
+  }
+
+  /** Whether the folder still holds what was opened. */
+  get isCurrent(): boolean {
+    return (
+      exists(join(this.folder, manifestName)) && readManifest(this.folder).key === this.manifest.key
+    );
   }
 
   /** Count, largest and mean activation of all latents: 12 bytes a latent, read once. */
@@ -67,16 +74,18 @@ export class LatentIndex {
 
   /** A latent's rows of a facet's arrays; undefined where the facet does not exist. */
   row(facet: Facet, latent: number): PartArrays | undefined {
+    if (this.manifest.parts[facet].length === 0) return undefined;
+    const names = Object.keys(fieldsOf(this.manifest.sizes)[facet]);
+    return Object.fromEntries(names.map((name) => [name, this.field(facet, latent, name)!]));
+  }
+
+  /** One array of a latent's rows. */
+  field(facet: Facet, latent: number, name: string): PartArrays[string] | undefined {
     const part = this.manifest.parts[facet].find(({ from, to }) => from <= latent && latent < to);
-    if (part === undefined) return undefined;
-    const file = this.#opened(part.file);
+    const field = fieldsOf(this.manifest.sizes)[facet][name];
+    if (part === undefined || field === undefined) return undefined;
     const at = latent - part.from;
-    return Object.fromEntries(
-      Object.entries(fieldsOf(this.manifest.sizes)[facet]).map(([name, { dtype }]) => [
-        name,
-        file.rows(name, dtype, at, at + 1) as PartArrays[string],
-      ]),
-    );
+    return this.#opened(part.file).rows(name, field.dtype, at, at + 1) as PartArrays[string];
   }
 
   /** Ids of the corpus's tokens `[from, to)`, counted through all windows. */
@@ -88,20 +97,25 @@ export class LatentIndex {
 
   /** Texts of vocabulary entries; an id that is none has none. */
   tokenTexts(ids: Iterable<number>): string[] {
-    const file = this.#file("vocabulary");
-    const ends = (this.#vocabularyEnds ??= file.all("ends", "uint32"));
+    const { bytes, ends } = this.#texts;
     const decoder = new TextDecoder();
     return Array.from(ids, (id) =>
       id < 0 || id >= ends.length
         ? ""
-        : decoder.decode(file.rows("bytes", "uint8", id === 0 ? 0 : ends[id - 1]!, ends[id]!)),
+        : decoder.decode(bytes.subarray(id === 0 ? 0 : ends[id - 1]!, ends[id])),
     );
   }
 
-  /** The vocabulary as one text of all entries with where each ends in bytes, to look texts up. */
-  vocabulary(): { bytes: Uint8Array; ends: Uint32Array } {
-    const file = this.#file("vocabulary");
-    return { bytes: file.all("bytes", "uint8"), ends: file.all("ends", "uint32") };
+  /** Ids of vocabulary entries with exactly this text. */
+  idsOfText(text: string): number[] {
+    const { bytes, ends } = this.#texts;
+    const wanted = new TextEncoder().encode(text);
+    const found: number[] = [];
+    for (let id = 0, from = 0; id < ends.length; from = ends[id]!, id++) {
+      if (ends[id]! - from !== wanted.length) continue;
+      if (wanted.every((byte, i) => bytes[from + i] === byte)) found.push(id);
+    }
+    return found;
   }
 
   /** Latents that stand for a token, best first, with the cosine between the token's places and their activations. */
@@ -118,6 +132,13 @@ export class LatentIndex {
   close(): void {
     for (const file of this.#open.values()) file.close();
     this.#open.clear();
+  }
+
+  /** The texts of all tokens: a few megabytes, read once. */
+  get #texts(): { readonly bytes: Uint8Array; readonly ends: Uint32Array } {
+    const file = this.#file("vocabulary");
+    this.#vocabulary ??= { bytes: file.all("bytes", "uint8"), ends: file.all("ends", "uint32") };
+    return this.#vocabulary;
   }
 
   #file(name: keyof IndexManifest["files"]): ArrayFile {

@@ -16,6 +16,7 @@ import type { Handlers } from "../protocol/rpc.ts";
 import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
+import { explorerHandlers } from "./explorer-handlers.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
@@ -43,6 +44,7 @@ export function pageHandlers(
 ): Handlers<PageMethods> {
   return {
     ...runHandlers(workbench),
+    ...explorerHandlers(workbench),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>
         runToyProcess(workbench.options.runProgram, knobs, {

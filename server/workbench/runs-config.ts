@@ -10,6 +10,8 @@ import { badRunFile } from "./runs-errors.ts";
 
 /** What lists show of a run file. */
 export interface RunSummary {
+  /** The verb of the command line that runs it. */
+  readonly kind: "train" | "index";
   /** Path or Hub id of the language model. */
   readonly lm?: string;
   readonly hook?: string;
@@ -33,6 +35,7 @@ export function runSummary(text: string, path: string): RunSummary {
     const line = text.slice(0, error.offset).split("\n").length;
     throw badRunFile(path, `line ${line}: ${printParseErrorCode(error.error)}`);
   }
+  if (run["kind"] === "index") return indexSummary(run);
   const saes = (Array.isArray(run["saes"]) ? run["saes"] : [run["sae"]]).map(asRecord);
   const trains = saes.map(({ train }) => asRecord(train));
   if (!trains.every((it) => typeof it["architecture"] === "string"))
@@ -47,6 +50,7 @@ export function runSummary(text: string, path: string): RunSummary {
   const parent = textOf(data["sae"]);
   const hook = parent === undefined ? textOf(saes[0]?.["hook"]) : `decoder of ${basename(parent)}`;
   return {
+    kind: "train",
     ...(lm === undefined ? {} : { lm }),
     ...(hook === undefined ? {} : { hook }),
     ...(steps > 0 ? { steps } : {}),
@@ -57,6 +61,19 @@ export function runSummary(text: string, path: string): RunSummary {
       d_sae: Number(trains[at]?.["d_sae"] ?? 0),
       options: plainValues(asRecord(swept)),
     })),
+  };
+}
+
+/** An index has no SAEs of its own, no steps, and one file for its whole life. */
+function indexSummary(run: Record<string, unknown>): RunSummary {
+  const lm = textOf(asRecord(run["data"])["lm"]);
+  const sae = textOf(run["sae"]);
+  return {
+    kind: "index",
+    ...(lm === undefined ? {} : { lm }),
+    ...(sae === undefined ? {} : { hook: `latents of ${basename(sae)}` }),
+    isStarted: false,
+    saes: [],
   };
 }
 

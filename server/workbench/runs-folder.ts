@@ -49,7 +49,8 @@ export async function readRunFacts(folder: string, log: RunLog): Promise<RunFact
     ...(problem === undefined ? {} : { problem }),
     ...(result ? { result } : {}),
     stopAsked: exists(join(folder, "stop")),
-    hasCheckpoint: hasEntries(join(folder, "checkpoints")),
+    hasCheckpoint:
+      hasEntries(join(folder, "checkpoints")) || exists(join(folder, "index/building.json")),
     ...(words ? { lastWords: words } : {}),
     saes: saesOf(folder, summary, log),
   };
@@ -77,6 +78,7 @@ export function describeRun(facts: RunFacts): RunInfo {
   return {
     folder,
     name,
+    kind: summary?.kind ?? "train",
     state,
     text: textOf(facts, state, step),
     resumable: facts.hasCheckpoint && ["stopped", "failed"].includes(state),
@@ -100,6 +102,8 @@ function stateOf({ life, result, stopAsked, hasCheckpoint, ...facts }: RunFacts)
 
 function textOf(facts: RunFacts, state: RunState, step: number): string {
   const { summary, result, problem, lastWords: words, hasCheckpoint } = facts;
+  if (summary?.kind === "index" && state !== "running" && state !== "failed")
+    return indexTexts[state] ?? problem ?? "";
   const progress =
     summary?.steps === undefined ? `step ${step}` : `step ${step} of ${summary.steps}`;
   switch (state) {
@@ -121,6 +125,14 @@ function textOf(facts: RunFacts, state: RunState, step: number): string {
       return unreachable(state);
   }
 }
+
+/** An index has no steps; while it runs its phases say how far it is. */
+const indexTexts: Partial<Record<RunState, string>> = {
+  new: "not started yet",
+  stopping: "ending after what it writes",
+  finished: "index of latents",
+  stopped: "goes on where it was",
+};
 
 function saesOf(folder: string, summary: RunSummary | undefined, log: RunLog): RunSae[] {
   const isOnly = summary?.saes.length === 1;

@@ -38,11 +38,11 @@ interface Launch {
   readonly started: number;
 }
 
-/** Starts `program train FOLDER` (it lowers its own priority); its output goes to run.log in the folder. */
+/** Starts `program VERB FOLDER` (it lowers its own priority); its output goes to run.log in the folder. */
 export function spawnRun(program: string, folder: string, args: readonly string[]): void {
   const log = openForOutput(join(folder, "run.log"));
   try {
-    const child = spawn(process.execPath, [program, "train", ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       cwd: folder,
       detached: true,
       stdio: ["ignore", log.descriptor, log.descriptor],
@@ -128,5 +128,5 @@ function isAlive(pid: number): boolean {
     return false;
   }
   const command = commandOf(pid);
-  return command === undefined || / train\b/.test(command);
+  return command === undefined || / (train|index)\b/.test(command);
 }

@@ -98,7 +98,7 @@ export class Runs {
     // What the last process left says nothing about the next.
     for (const file of ["stop", "result.json"]) removePath(join(folder, file));
     const resume = facts.summary?.isStarted === true ? ["--resume"] : [];
-    spawnRun(this.#options.program, folder, [folder, ...resume]);
+    spawnRun(this.#options.program, folder, [facts.summary?.kind ?? "train", folder, ...resume]);
     return this.info(folder);
   }
 

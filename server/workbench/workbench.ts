@@ -10,6 +10,8 @@ import { Analyses, bosPoliciesOf } from "./analyses.ts";
 import { type ContextState, OpenDocument } from "./documents.ts";
 import { DecoderFacts } from "./decoder-facts.ts";
 import { LatentFacts } from "./latent-facts.ts";
+import { Indexes } from "./indexes.ts";
+import { LabelStore } from "./label-store.ts";
 import { type LatentsFile, readLatentsFile, type SaeEntry } from "./latents-file.ts";
 import { type Choice, Models, type ModelSet } from "./models.ts";
 import { folderOf, placeOf } from "./places.ts";
@@ -61,7 +63,12 @@ export class Workbench {
   readonly options: WorkbenchOptions;
   settings: Settings;
   pinned: PinnedLatent[] = [];
+  readonly labels: LabelStore;
+  readonly indexes: Indexes;
+  /** With the labels of the labels folder over its own. */
   latentsFile: LatentsFile | undefined;
+  /** The labels of `latents.jsonc` itself. */
+  ownLabels: LatentsFile["labels"] = {};
   #chosen: { lm?: string; saes?: readonly string[] } = {};
   #disposed = false;
   #readerInfo: ReaderInfo | undefined;
@@ -101,6 +108,8 @@ export class Workbench {
       workspaceFolders: options.workspaceFolders,
       runsFolder: () => this.settings.runsFolder,
     });
+    this.labels = new LabelStore(options.workspaceFolders);
+    this.indexes = new Indexes(() => this.runs.roots);
     this.reloadLatentsFile();
   }
 
@@ -170,12 +179,23 @@ export class Workbench {
   /** Reads `latents.jsonc` again after it changed. */
   reloadLatentsFile(): void {
     try {
-      this.latentsFile = readLatentsFile(this.options.workspaceFolders);
-      this.pinned = [...(this.latentsFile?.pinned ?? this.pinned)];
+      const file = readLatentsFile(this.options.workspaceFolders);
+      this.pinned = [...(file?.pinned ?? this.pinned)];
+      this.ownLabels = file?.labels ?? {};
+      this.latentsFile = file;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       this.options.onLog("warn", error.message);
     }
+    this.reloadLabels();
+  }
+
+  /** Reads the labels folder again. */
+  reloadLabels(): void {
+    for (const problem of this.labels.reload()) this.options.onLog("warn", problem);
+    const none: LatentsFile = { saes: [], pinned: [], labels: {} };
+    const labels = this.labels.over(this.ownLabels);
+    this.latentsFile = { ...(this.latentsFile ?? none), labels };
   }
 
   /** Drops all readings and starts over, for other models or a new reader. */
@@ -338,6 +358,7 @@ export class Workbench {
     this.#disposed = true;
     for (const document of this.documents.values()) this.analyses.stop(document);
     this.runs.dispose();
+    this.indexes.dispose();
     this.reader.stop("the workbench ends");
   }
 

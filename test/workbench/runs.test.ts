@@ -210,6 +210,7 @@ test("a sweep that was spread out has a line for each SAE", () => {
       { "name": "topk-k16", "hook": "blocks.2.hook_resid_post", "train": { "architecture": "topk", "d_sae": 64, "steps": 20 }, "swept": { "k": 16 } },
     ] }`;
   expect(runSummary(text, "run.jsonc")).toEqual({
+    kind: "train",
     lm: "/lm",
     hook: "blocks.2.hook_resid_post",
     steps: 20,

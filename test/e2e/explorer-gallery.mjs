@@ -131,10 +131,11 @@ async function checkAccessibility(page) {
 }
 
 function failing() {
-  const refuse = () => {
-    throw new Error("no server");
-  };
   return { handlers: { start: () => ({}), explorerSaes: refuse } };
+}
+
+function refuse() {
+  throw new Error("no server");
 }
 
 /** A server with 200 latents. */

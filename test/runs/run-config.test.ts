@@ -1,6 +1,6 @@
 // Run files: what they may say, how sweeps are spread out, what is said about mistakes, and their JSON schema.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { parseRunConfig } from "../../server/engine/runs/run-config.ts";
 import { format } from "prettier";
@@ -33,6 +33,22 @@ test("defaults are filled in and paths are the file's", () => {
   expect(parse({ data: { ...data, lm: "org/name" }, sae: { train } }).data).toMatchObject({
     lm: "org/name",
   });
+});
+
+test("the example in bench/runs is a run of four SAEs", () => {
+  const file = join(repoRoot, "bench/runs/smollm2-layer9.run.jsonc");
+  const run = parseRunConfig(readFileSync(file, "utf8"), file, dirname(file));
+  expect(run.data).toMatchObject({ lm: join(repoRoot, "../shared/models/smollm2") });
+  for (const { name, train: options } of run.saes) {
+    const config = parseTrainConfig({ d_in: 576, ...options }, name);
+    expect(config).toMatchObject({ architecture: name, d_sae: 9216, steps: 291 });
+  }
+  expect(run.saes.map(({ name }) => name)).toEqual([
+    "batchtopk",
+    "matryoshka",
+    "jumprelu",
+    "gated",
+  ]);
 });
 
 test("comments and trailing commas are allowed", () => {

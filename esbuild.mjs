@@ -45,6 +45,7 @@ const bundles = {
       "webviews/text": "webviews/text/main.tsx",
       "webviews/train": "webviews/train/main.tsx",
       "webviews/explorer": "webviews/explorer/main.tsx",
+      "webviews/toy": "webviews/toy/main.tsx",
     },
     loader: { ".ttf": "file" },
   },

@@ -10,6 +10,7 @@ import type { ServerConnection } from "./server-connection.ts";
 import type { Statuses } from "./statuses.ts";
 import type { SteeredTexts } from "./steered-texts.ts";
 import type { TextPages } from "./text-pages.ts";
+import type { ToyPage } from "./toy-page.ts";
 import type { TrainPage } from "./train-page.ts";
 
 /** What commands work with. */
@@ -28,6 +29,7 @@ export interface ClientParts {
   readonly attribution: AttributionPage;
   readonly steered: SteeredTexts;
   readonly explorer: ExplorerPage;
+  readonly toys: ToyPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

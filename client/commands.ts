@@ -70,6 +70,7 @@ export const commands: Readonly<Record<string, Command>> = {
   exportLabels,
   copyLatentAsPython,
   copyNeuronpediaId,
+  openToyPage: ({ toys }) => toys.open(),
 };
 
 /** Registers them all. */

@@ -22,6 +22,7 @@ import { showStatusBar } from "./status-bar.ts";
 import { SteeredTexts } from "./steered-texts.ts";
 import { Statuses } from "./statuses.ts";
 import { TextPages } from "./text-pages.ts";
+import { ToyPage } from "./toy-page.ts";
 import { TrainPage } from "./train-page.ts";
 import { provideTrainTasks } from "./train-task.ts";
 
@@ -47,6 +48,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const progress = new RunsProgress(runs, server);
   const training = new TrainPage(context.extensionUri, { server, runs, log });
   const explorer = new ExplorerPage(context.extensionUri, { server, runs, log });
+  const toys = new ToyPage(context.extensionUri, server, log);
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -65,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     attribution,
     steered,
     explorer,
+    toys,
   };
   context.subscriptions.push(
     log,
@@ -81,8 +84,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     startWhenWanted(server, switches, log),
   );
   context.subscriptions.push(attribution, steered);
-  context.subscriptions.push(runs, progress, training, showRunsView(runs));
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
+  context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

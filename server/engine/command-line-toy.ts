@@ -39,6 +39,7 @@ export function addToyVerb({ program, signal }: { program: Command; signal: Abor
     .option("--k <k>", "active latents: topk, batchtopk, matryoshka (as many as features)", number)
     .option("--tied", "one matrix for encoder and decoder")
     .option("--no-tied", "two matrices, whatever the file says")
+    .option("--adversary <c>", "penalty on what a meta-SAE explains, trained beside (0)", number)
     .option("--latents <n>", "number of latents (as many as features)", size)
     .option("--steps <n>", "steps of training (2000)", size)
     .option("--seed <n>", "seed of features, rows and initial weights (0)", count)

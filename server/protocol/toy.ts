@@ -16,6 +16,13 @@ export const toyArchitectures = [
 /** One of them. */
 export type ToyArchitecture = (typeof toyArchitectures)[number];
 
+/** Architectures whose sparsity is bought by a coefficient (`l1`); the others have `k`. */
+export const coefficientArchitectures: readonly ToyArchitecture[] = [
+  "standard",
+  "jumprelu",
+  "gated",
+];
+
 /** What a toy run can be asked to do in short: the options of the command line and the knobs of the page. */
 export interface ToyKnobs {
   /** Number of features. */
@@ -33,6 +40,8 @@ export interface ToyKnobs {
   /** Active latents of a row, for TopK, BatchTopK and Matryoshka. */
   readonly k?: number;
   readonly tied?: boolean;
+  /** Weight of the penalty on directions that an adversarial meta-SAE explains; 0 for none. */
+  readonly adversary?: number;
   /** Number of latents. */
   readonly latents?: number;
   readonly steps?: number;
@@ -139,4 +148,10 @@ export interface ToyProgress {
 export interface ToyMethods {
   /** Trains a toy SAE in a process of its own and measures it. Cancelling ends the process. */
   runToy(params: ToyKnobs): ToyResult;
+}
+
+/** Events from the host to the page. */
+export interface ToyPageEvents {
+  /** How far the run is that was asked for last. `fraction`: share of its steps. */
+  progress: { text: string; fraction: number };
 }

@@ -71,6 +71,11 @@ const sae = v.strictObject({
   /** Mean number of active latents of a row; null for the mean number of active features, as near as the architecture can. */
   k: v.optional(v.nullable(positive()), null),
   tied: v.optional(flag(), false),
+  /**
+   * Weight of the penalty on directions that a meta-SAE explains, which is trained beside (`adversary` of a training
+   * config, with the meta-SAE of `toy-training.ts`); 0 for none.
+   */
+  adversary: v.optional(notNegative(), 0),
   /** Null: 0.01, and 3e-3 for Matryoshka, whose levels pull at the same latents. */
   lr: v.optional(v.nullable(positive()), null),
   batch: v.optional(size(), 256),

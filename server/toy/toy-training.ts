@@ -57,8 +57,22 @@ export function trainConfigOf(config: ToyConfig, set: FeatureSet): TrainConfig {
       // From small directions, tied SAEs often stay where two latents share a parent.
       ...(tied ? { init: { decoderNorm: 1 } } : {}),
       ...optionsOf[architecture]({ config, d_sae, k }),
+      ...(config.sae.adversary > 0 ? { adversary: adversaryOf(config, d_sae) } : {}),
       ...options,
     },
     "the toy run",
   );
+}
+
+/**
+ * A meta-SAE that is too narrow to give each direction a meta-latent of its own, so that it finds what directions share: of
+ * a parent that was absorbed, its part in the directions of its children.
+ */
+function adversaryOf({ sae }: ToyConfig, d_sae: number): Record<string, unknown> {
+  return {
+    coefficient: sae.adversary,
+    startStep: Math.floor(sae.steps / 10),
+    warmUpSteps: Math.floor(sae.steps / 10),
+    train: { architecture: "topk", d_sae: Math.ceil(d_sae / 3), k: 1, lr: 0.01, aux: null },
+  };
 }

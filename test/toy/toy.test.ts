@@ -76,6 +76,15 @@ test.each(toyArchitectures)(
   },
 );
 
+test("an adversarial meta-SAE beside takes absorption away", async () => {
+  const knobs = { features: 8, parents: 2, children: 2, seed: 1 };
+  const plain = await toy(knobs);
+  const joint = await toy({ ...knobs, adversary: 0.1 });
+  expect(plain.absorption.absorbed).toBeGreaterThan(0.9);
+  expect(joint.absorption.absorbed).toBeLessThan(0.1);
+  expect(joint.recovery.matchedCosine).toBeGreaterThan(plain.recovery.matchedCosine);
+});
+
 test("more latents than features split, and fewer leave features out", async () => {
   const many = await toy({ latents: 12 });
   expect(many.cosines[0]).toHaveLength(12);

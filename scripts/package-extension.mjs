@@ -30,15 +30,16 @@ const targets = readdirSync(join(packages, binaries)).flatMap((platform) =>
   readdirSync(join(packages, binaries, platform)).map((arch) => `${platform}-${arch}`),
 );
 
+/** Every folder of webviews/ is a page with a script and a style sheet. */
+const pages = readdirSync(join(root, "webviews"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name: page }) => page);
 const required = [
   "dist/client.cjs",
   "dist/main.js",
   "dist/reader.js",
   "dist/cli.js",
-  "dist/webviews/text.js",
-  "dist/webviews/text.css",
-  "dist/webviews/train.js",
-  "dist/webviews/train.css",
+  ...pages.flatMap((name) => [`dist/webviews/${name}.js`, `dist/webviews/${name}.css`]),
   "dist/webviews/codicon.css",
   "dist/webviews/codicon.ttf",
   "demo",

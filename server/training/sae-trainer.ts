@@ -62,7 +62,7 @@ export class SaeTrainer implements MetaTrainer {
   ): Promise<SaeTrainer> {
     const kind = kindOf(config);
     const shapes = kind.shapes(config);
-    const plan = `training ${config.architecture} with ${config.d_sae} latents`;
+    const plan = freeLine(device, `training ${config.architecture} with ${config.d_sae} latents`);
     // Value, gradient and two averages.
     device.ledger.require([{ what: plan, bytes: 16 * parameterCount(shapes) }]);
     device.ledger.plan(plan, 16 * parameterCount(shapes));
@@ -270,6 +270,14 @@ export class SaeTrainer implements MetaTrainer {
 function checkFinite({ loss, parts }: Forward, step: number, lr: number): void {
   for (const [part, value] of Object.entries({ ...parts, loss }))
     if (!Number.isFinite(value)) throw lossNotFinite(step, part, value, lr);
+}
+
+/** A line of the memory plan that is not another SAE's of the same run. */
+function freeLine({ ledger }: Device, what: string): string {
+  const taken = new Set(ledger.status().planned.map((line) => line.what));
+  let line = what;
+  for (let number = 2; taken.has(line); number++) line = `${what} (${number})`;
+  return line;
 }
 
 /** The meta-SAE that a config asks for. */

@@ -81,6 +81,27 @@ test.each(Object.keys(metas))("the penalty's gradient by W_dec, %s", async (name
   await meta.release();
 });
 
+test("the memory plan has a line for each SAE, also for equal ones", async () => {
+  const config = parseTrainConfig(
+    {
+      architecture: "topk",
+      k: 2,
+      d_in: 8,
+      d_sae: 16,
+      steps: 1,
+      lr: 1,
+      adversary: { coefficient: 1, train: { architecture: "topk", k: 2, d_sae: 16, lr: 1 } },
+    },
+    "a test",
+  );
+  const before = device.ledger.plannedBytes;
+  const trainers = [await openTrainer(config, device), await openTrainer(config, device)];
+  // Two matrices of 16 × 8, and vectors of 16 and 8; four numbers of 4 bytes for each parameter.
+  expect(device.ledger.plannedBytes - before).toBeGreaterThanOrEqual(4 * 16 * (256 + 24));
+  for (const trainer of trainers) await trainer.release();
+  expect(device.ledger.plannedBytes).toBeLessThanOrEqual(before);
+});
+
 describe("composed directions", () => {
   // Six colours and six shapes in twelve orthogonal directions; every input is one of 24 pairs, for each of which there is a latent.
   const d_in = 16;

@@ -8,8 +8,10 @@ import { harvest, type HarvestPlan, type HarvestResult } from "./runs/harvest.ts
 import { importRun } from "./runs/import-run.ts";
 import { parseFilesConfig } from "./runs/run-config.ts";
 import type { RunPriority } from "./runs/priority.ts";
-import type { StepLine } from "./runs/train-loop.ts";
+import type { RunResult } from "./runs/run-outputs.ts";
+import type { StepLine, StepSpeed } from "./runs/train-loop.ts";
 import { train } from "./runs/train.ts";
+import { stepText } from "./train-lines.ts";
 
 /** What the verbs need of the program around them. */
 export interface RunVerbs {
@@ -66,7 +68,7 @@ function addTrain(verbs: RunVerbs): void {
         onStep: show.step,
         onProgress: show.progress,
       });
-      if (!options.json) print(`${result.state} after step ${result.step} of ${result.steps}`);
+      if (!options.json) print(endText(result, run, options));
       if (result.state === "stopped") signal.throwIfAborted();
     });
 }
@@ -117,12 +119,14 @@ function verb({ program }: RunVerbs, name: string, description: string): Command
     .option("--json", "print JSON");
 }
 
-/** What is printed while a run works: every step as JSON, or a line a second for people. */
+/** What is printed while a run works: every step as JSON, or some for people, at most one in a second. */
 function shower(isJson: boolean): {
-  step: (line: StepLine) => void;
+  step: (line: StepLine, speed: StepSpeed) => void;
   progress: (text: string) => void;
 } {
   let last = 0;
+  /** Lines of the SAEs that took the present step. */
+  let lines: StepLine[] = [];
   const sparsely = (text: () => string): void => {
     const now = performance.now();
     if (isJson || now - last < lineMs) return;
@@ -130,15 +134,29 @@ function shower(isJson: boolean): {
     print(text());
   };
   return {
-    step: (line) => (isJson ? print(JSON.stringify(line)) : sparsely(() => stepText(line))),
+    step(line, speed) {
+      if (isJson) {
+        print(JSON.stringify(line));
+        return;
+      }
+      lines.push(line);
+      if (lines.length < speed.training) return;
+      sparsely(() => stepText(lines, speed));
+      lines = [];
+    },
     progress: (text) => sparsely(() => text),
   };
 }
 
-function stepText({ sae, step, loss, fvu, l0, dead, lr }: StepLine): string {
-  const name = sae === undefined ? "" : `${sae}: `;
-  const share = fvu === undefined ? "" : `  FVU ${fvu.toFixed(4)}`;
-  return `${name}step ${step}  loss ${loss.toPrecision(5)}${share}  L0 ${l0.toFixed(1)}  dead ${dead}  lr ${lr.toPrecision(3)}`;
+function endText(
+  { state, step, steps, saes }: RunResult,
+  run: string,
+  { output }: { readonly output?: string },
+): string {
+  const text = `${state} after step ${step} of ${steps}`;
+  if (state === "stopped") return `${text}; to go on: train ${output ?? run} --resume`;
+  const folders = saes.map(({ name, path }) => (path === undefined ? "" : `\n  ${name}: ${path}`));
+  return `${text}${folders.join("")}`;
 }
 
 function planText({ output, rows, hooks, dtype, shards, bytes, freeBytes }: HarvestPlan): string {

@@ -14,6 +14,15 @@ export interface StepLine extends StepResult {
   readonly sae?: string;
 }
 
+/** How fast a run is. */
+export interface StepSpeed {
+  readonly steps: number;
+  readonly rowsPerSecond: number;
+  readonly etaSeconds: number;
+  /** SAEs that took the step. */
+  readonly training: number;
+}
+
 /** What the loop works with. */
 export interface LoopParts {
   readonly run: CompleteRun;
@@ -27,7 +36,7 @@ export interface LoopParts {
   readonly tokens: string | undefined;
   /** Aborted by a signal or the stop file. */
   readonly signal: AbortSignal;
-  readonly onStep: (line: StepLine) => void;
+  readonly onStep: (line: StepLine, speed: StepSpeed) => void;
 }
 
 /** Lines of the log per SAE, about, when the config leaves it open. */
@@ -131,7 +140,7 @@ export class TrainLoop {
     const ms = performance.now() - started;
     const before = this.#msPerStep ?? ms;
     this.#msPerStep = before + speedShare * (ms - before);
-    for (const [sae, result] of results) this.#report(sae, result);
+    for (const [sae, result] of results) this.#report(sae, result, results.length);
     this.#step++;
     const { rowsPerSecond, etaSeconds } = this.#speed();
     folder.beat({
@@ -172,10 +181,10 @@ export class TrainLoop {
     }
   }
 
-  #report(sae: RunningSae, result: StepResult): void {
+  #report(sae: RunningSae, result: StepResult, training: number): void {
     const { saes, folder, run, onStep } = this.#parts;
     const name = saes.length > 1 ? { sae: sae.name } : {};
-    onStep({ ...name, ...result });
+    onStep({ ...name, ...result }, { steps: run.steps, training, ...this.#speed() });
     const isLast = this.#step === run.steps - 1;
     if (this.#step % this.#logEvery !== 0 && !isLast) return;
     folder.log({

@@ -13,7 +13,7 @@ import { qualities, resultOf, type RunResult, writeOutputs } from "./run-outputs
 import { lowerPriority, type RunPriority } from "./priority.ts";
 import { planRun, type RunPlan } from "./run-plan.ts";
 import { openSession, type RunSession } from "./run-session.ts";
-import { type StepLine, TrainLoop } from "./train-loop.ts";
+import { type StepLine, type StepSpeed, TrainLoop } from "./train-loop.ts";
 
 /** A call of `train`. */
 export interface TrainRequest {
@@ -35,7 +35,7 @@ export interface TrainRequest {
   /** Version of this program. */
   readonly program: string;
   readonly signal: AbortSignal;
-  readonly onStep: (line: StepLine) => void;
+  readonly onStep: (line: StepLine, speed: StepSpeed) => void;
   /** What is going on, for people; at most a few times a second. */
   readonly onProgress: (text: string) => void;
 }
@@ -102,7 +102,7 @@ async function runSession(
       runKey: session.key,
       pace: new CheckpointPace(run.checkpoint, from.step),
       signal,
-      onStep: (line) => request.onStep(line),
+      onStep: (line, speed) => request.onStep(line, speed),
     },
     from,
   );

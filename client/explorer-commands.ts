@@ -36,15 +36,8 @@ export async function exploreSelection(parts: ClientParts): Promise<void> {
 export async function indexCorpus(parts: ClientParts, argument?: unknown): Promise<void> {
   const sae = await saeOf(parts, argument, "Index a corpus: whose latents");
   if (!sae) return;
-  const picked = await vscode.window.showOpenDialog({
-    title: `Texts to read with ${sae.id}`,
-    openLabel: "Index",
-    canSelectFiles: true,
-    canSelectFolders: true,
-    canSelectMany: true,
-    filters: { Texts: ["txt", "md", "text", "jsonl", "ndjson", "gz"], "All files": ["*"] },
-  });
-  if (!picked || picked.length === 0) return;
+  const corpus = await askForTexts(sae);
+  if (!corpus) return;
   const typed = await vscode.window.showInputBox({
     title: `Index of ${sae.id}`,
     prompt: "Tokens to read at most, such as 200k or 2M",
@@ -54,9 +47,42 @@ export async function indexCorpus(parts: ClientParts, argument?: unknown): Promi
   });
   const tokens = typed === undefined ? undefined : parseCount(typed);
   if (tokens === undefined) return;
-  const corpus = picked.map(({ fsPath }) => fsPath);
   const { folder } = await parts.server.call("createIndexRun", { sae: sae.id, corpus, tokens });
   await startRun(parts, folder);
+}
+
+/** The active file, the folder of the workspace, or others that are looked for. */
+async function askForTexts({ id }: ExplorerSae): Promise<string[] | undefined> {
+  const active = activeTextEditor()?.document.uri;
+  const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  const chosen = await vscode.window.showQuickPick(
+    [
+      ...(active?.scheme === "file"
+        ? [{ label: "The active file", description: active.fsPath, texts: [active.fsPath] }]
+        : []),
+      ...(folders.length > 0
+        ? [
+            {
+              label: "The workspace",
+              description: "all .txt, .md and .jsonl files",
+              texts: folders,
+            },
+          ]
+        : []),
+      { label: "$(folder-opened) Browse…", texts: undefined },
+    ],
+    { title: `Index of ${id}`, placeHolder: "Texts to read; more tokens make better contexts" },
+  );
+  if (!chosen || chosen.texts) return chosen?.texts;
+  const picked = await vscode.window.showOpenDialog({
+    title: `Texts to read with ${id}`,
+    openLabel: "Index",
+    canSelectFiles: true,
+    canSelectFolders: true,
+    canSelectMany: true,
+    filters: { Texts: ["txt", "md", "text", "jsonl", "ndjson", "gz"], "All files": ["*"] },
+  });
+  return picked && picked.length > 0 ? picked.map(({ fsPath }) => fsPath) : undefined;
 }
 
 /** Adds the explanations of a file that Neuronpedia exported. */

@@ -30,6 +30,7 @@ const parts = [
   { ...vitest("WebGPU", 1200, [webgpuTest]), env: softwareVulkan() },
   script("browser", 2400, "test/e2e/run.mjs"),
   script("training in the browser", 2400, "test/e2e/train.mjs"),
+  script("explorer in the browser", 2400, "test/e2e/explorer.mjs"),
   script("extension host", 1800, "test/e2e/exthost.mjs"),
 ];
 

@@ -54,18 +54,22 @@ export async function indexCorpus(parts: ClientParts, argument?: unknown): Promi
 /** The active file, the folder of the workspace, or others that are looked for. */
 async function askForTexts({ id }: ExplorerSae): Promise<string[] | undefined> {
   const active = activeTextEditor()?.document.uri;
-  const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  const texts = await vscode.workspace.findFiles(
+    "**/*.{txt,md}",
+    "{**/node_modules/**,**/runs/**}",
+    mostTexts,
+  );
   const chosen = await vscode.window.showQuickPick(
     [
       ...(active?.scheme === "file"
         ? [{ label: "The active file", description: active.fsPath, texts: [active.fsPath] }]
         : []),
-      ...(folders.length > 0
+      ...(texts.length > 0
         ? [
             {
               label: "The workspace",
-              description: "all .txt, .md and .jsonl files",
-              texts: folders,
+              description: `its ${texts.length} .txt and .md files`,
+              texts: texts.map(({ fsPath }) => fsPath).toSorted(),
             },
           ]
         : []),
@@ -142,6 +146,7 @@ export async function copyNeuronpediaId(parts: ClientParts, argument?: unknown):
 }
 
 const copiedMs = 3000;
+const mostTexts = 5000;
 
 async function latentOf(
   parts: ClientParts,

@@ -54,6 +54,7 @@ const bundles = {
     ...node,
     entryPoints: {
       "dev/print-latents": "scripts/print-latents.ts",
+      "dev/demo-build": "scripts/demo-build.ts",
       "bench/hover-bench": "bench/hover-bench.ts",
       "bench/harvest-bench": "bench/harvest-bench.ts",
       "bench/harvest-ours": "bench/harvest-ours.ts",

@@ -46,6 +46,8 @@ const bundles = {
       "webviews/train": "webviews/train/main.tsx",
       "webviews/explorer": "webviews/explorer/main.tsx",
       "webviews/toy": "webviews/toy/main.tsx",
+      "webviews/meta": "webviews/meta/main.tsx",
+      "webviews/stitching": "webviews/stitching/main.tsx",
     },
     loader: { ".ttf": "file" },
   },

@@ -130,7 +130,7 @@ function isBundled({ context }: ClientParts, path: string): boolean {
 
 /** Keeps a choice in the settings: the workspace's if a folder is open, else the user's. */
 export async function rememberChoice(
-  { log }: ClientParts,
+  { log }: Pick<ClientParts, "log">,
   name: "lm" | "saes",
   value: string | string[] | undefined,
 ): Promise<void> {

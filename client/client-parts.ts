@@ -1,6 +1,7 @@
 import type * as vscode from "vscode";
 import type { AttributionPage } from "./attribution-page.ts";
 import type { ExplorerPage } from "./explorer-page.ts";
+import type { DecoderPage } from "./decoder-page.ts";
 import type { FileSwitches } from "./file-switches.ts";
 import type { HeatDecorations } from "./heat-decorations.ts";
 import type { Runs } from "./runs.ts";
@@ -30,6 +31,8 @@ export interface ClientParts {
   readonly steered: SteeredTexts;
   readonly explorer: ExplorerPage;
   readonly toys: ToyPage;
+  readonly metas: DecoderPage;
+  readonly stitching: DecoderPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

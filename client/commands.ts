@@ -71,6 +71,11 @@ export const commands: Readonly<Record<string, Command>> = {
   copyLatentAsPython,
   copyNeuronpediaId,
   openToyPage: ({ toys }) => toys.open(),
+  exploreMetaSae: ({ metas }, argument) => {
+    const { latent } = asRecord(argument);
+    metas.open(typeof latent === "number" ? latent : undefined);
+  },
+  stitchSaes: ({ stitching }) => stitching.open(),
 };
 
 /** Registers them all. */

@@ -9,6 +9,7 @@ import { AttributionPage } from "./attribution-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { ExplorerPage } from "./explorer-page.ts";
+import { DecoderPage, metaPage, stitchingPage } from "./decoder-page.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { showLatentsView } from "./latents-view.ts";
@@ -49,6 +50,9 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const training = new TrainPage(context.extensionUri, { server, runs, log });
   const explorer = new ExplorerPage(context.extensionUri, { server, runs, log });
   const toys = new ToyPage(context.extensionUri, server, log);
+  const decoderParts = { extensionUri: context.extensionUri, server, log };
+  const metas = new DecoderPage(metaPage, decoderParts);
+  const stitching = new DecoderPage(stitchingPage, decoderParts);
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -68,6 +72,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     steered,
     explorer,
     toys,
+    metas,
+    stitching,
   };
   context.subscriptions.push(
     log,
@@ -86,6 +92,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   context.subscriptions.push(attribution, steered);
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
+  context.subscriptions.push(metas, stitching);
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

@@ -2,6 +2,7 @@
  * What pages and the editor's client may ask of the server, carried by the LSP request `latentWorkbench/page`
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
+import type { DecoderPageMethods } from "./decoder-pages.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplorerMethods } from "./explorer.ts";
 import type { RunMethods } from "./runs.ts";
@@ -140,7 +141,8 @@ export interface HeatSpan {
 }
 
 /** The table. */
-export interface PageMethods extends RunMethods, ToyMethods, CauseMethods, ExplorerMethods {
+export interface PageMethods
+  extends RunMethods, ToyMethods, CauseMethods, ExplorerMethods, DecoderPageMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

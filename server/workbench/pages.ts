@@ -15,6 +15,7 @@ import { readerInfoText } from "../protocol/reader-info-text.ts";
 import type { Handlers } from "../protocol/rpc.ts";
 import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
+import { decoderHandlers } from "./decoder-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { explorerHandlers } from "./explorer-handlers.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
@@ -45,6 +46,7 @@ export function pageHandlers(
   return {
     ...runHandlers(workbench),
     ...explorerHandlers(workbench),
+    ...decoderHandlers(workbench),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>
         runToyProcess(workbench.options.runProgram, knobs, {

@@ -1,0 +1,60 @@
+// The meta-SAE explorer and stitching in a real workbench, from the palette to a stitched SAE's measurement.
+// Screenshots go to out/e2e/meta-*.png and out/e2e/stitching-*.png. `node test/e2e/decoders.mjs`
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { startBrowser } from "./browser.mjs";
+import { runCommand, waitForText, webviewFrame } from "./editor.mjs";
+import { packExtension } from "./extension-package.mjs";
+import { missingParts, outFolder, repoRoot, requireParts } from "./places.mjs";
+import { newReport } from "./report.mjs";
+import { startServer } from "./vscode-server.mjs";
+
+requireParts("pages about decoders in the browser", missingParts());
+// The pages by themselves, in states that the real server is seldom in.
+const gallery = spawnSync(process.execPath, ["test/e2e/decoders-gallery.mjs"], { cwd: repoRoot });
+process.stdout.write(gallery.stdout);
+process.stderr.write(gallery.stderr);
+
+const server = await startServer({ vsix: packExtension(), workspace: join(repoRoot, "demo") });
+const { browser, page, outside } = await startBrowser();
+const report = newReport("pages about decoders in the browser", (path) =>
+  page.screenshot({ path }),
+);
+const { step } = report;
+const shot = (name) => page.screenshot({ path: join(outFolder, `${name}.png`) });
+
+await step("the explorer shows the demo's meta-SAE", async () => {
+  const file = server.remote(join(server.folder, "prompts/einstein.txt"));
+  await page.goto(server.url([["openFile", file]]));
+  await waitForText(page, "Einstein");
+  await page.keyboard.press("Control+B");
+  await runCommand(page, "Latent Workbench: Explore Meta-SAE");
+  const frame = await webviewFrame(page, ".members tbody tr");
+  assert.match(await frame.locator(".explained").innerText(), /42\.\d %/);
+  await frame.getByRole("searchbox").fill("articles");
+  await frame.getByRole("button", { name: "#173" }).click();
+  await frame.locator("h2", { hasText: "#173" }).waitFor();
+  await frame.locator(".members").getByRole("button", { name: "#2182" }).click();
+  await frame.locator(".breakdown tbody tr").first().waitFor();
+  await shot("meta-page");
+});
+
+await step("two SAEs are measured and their latents listed", async () => {
+  await runCommand(page, "Latent Workbench: Stitch SAEs…");
+  const frame = await webviewFrame(page, "form select");
+  await frame.getByRole("spinbutton", { name: "tokens" }).fill("400");
+  await frame.getByRole("spinbutton", { name: "latents with cross-entropy" }).fill("4");
+  await frame.getByRole("button", { name: "Measure" }).click();
+  await frame.locator(".latents tbody tr").first().waitFor({ timeout: 120_000 });
+  assert.match(await frame.locator(".header").innerText(), /resid2-6144 beside resid2-1024/);
+  await frame.getByRole("button", { name: "Path as a table" }).click();
+  assert.match(await frame.locator(".path").innerText(), /the rest: wide SAE/);
+  await shot("stitching-page");
+});
+
+await step("nothing was asked of the network", () => assert.deepEqual(outside, []));
+
+await browser.close();
+await server.stop();
+process.exitCode = report.end() || gallery.status || 0;

@@ -2,7 +2,6 @@
  * The pages about decoders, the meta-SAE explorer and stitching: one of each for the window. Questions go on to the language
  * server; files and folders are picked here.
  */
-import { homedir } from "node:os";
 import * as vscode from "vscode";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
 import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
@@ -163,9 +162,9 @@ export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerial
 
 /** A folder that is not there yet, in the workspace at first. */
 async function pickFolder(name: string): Promise<{ folder?: string }> {
-  const root = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.file(homedir());
+  const root = vscode.workspace.workspaceFolders?.[0]?.uri;
   const picked = await vscode.window.showSaveDialog({
-    defaultUri: vscode.Uri.joinPath(root, name),
+    ...(root ? { defaultUri: vscode.Uri.joinPath(root, name) } : {}),
     title: "Folder of the stitched SAE",
     saveLabel: "Write SAE",
   });

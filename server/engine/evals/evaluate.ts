@@ -41,7 +41,7 @@ export interface Evaluated {
   readonly sae: string;
   readonly result: CoreResult;
   /** `details`: with an entry for every latent. */
-  json(options: { readonly details: boolean }): Record<string, unknown>;
+  readonly json: (options: { readonly details: boolean }) => Record<string, unknown>;
 }
 
 /** Evaluates SAEs one after the other on the same prompts, as far as their BOS policies and windows allow. */

@@ -25,7 +25,9 @@ test(`memory is flat over ${nSteps} steps`, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, args);
   const samples = JSON.parse(stdout) as { step: number; rss: number }[];
   expect(samples.length).toBe(10);
-  const [first, ...rest] = samples.map(({ rss }) => rss / 2 ** 20);
-  // Measured: 2 to 4 MiB up and down. Kept batches would be 16 KB a step, 150 MiB in all.
-  expect(Math.max(...rest) - first!).toBeLessThan(12);
+  const sizes = samples.map(({ rss }) => rss / 2 ** 20);
+  const [early, late] = [Math.max(...sizes.slice(0, 5)), Math.max(...sizes.slice(5))];
+  // Measured: 1 to 5 MiB up and down, and on a busy machine once 17 MiB up after the first thousand steps, which the
+  // process keeps from then on. Kept batches would be 16 KB a step, 80 MiB from one half to the other.
+  expect(late - early).toBeLessThan(12);
 }, 240_000);

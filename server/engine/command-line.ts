@@ -11,6 +11,7 @@ import type { ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import { addDecoderVerbs } from "./command-line-decoders.ts";
 import { addEvalVerbs } from "./command-line-evals.ts";
+import { addLint } from "./command-line-lint.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addAbsorptionVerb } from "./command-line-absorption.ts";
@@ -198,6 +199,7 @@ Cache: ${cacheFolder}`,
   addRunVerbs({ program, version: around.version, bundledLm: around.bundled.lm, signal });
   addCauseVerbs({ verb, withEngine, bundled: around.bundled, signal });
   addDecoderVerbs({ verb, withEngine, signal });
+  addLint({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
   addToyVerb({ program, signal });
   const { bundled, sampleText, cacheFolder } = around;

@@ -27,6 +27,7 @@ import { readSettings, type Settings } from "../workbench/settings.ts";
 import { Workbench } from "../workbench/workbench.ts";
 import { codeLenses, inlayHints, runLenses } from "./annotations.ts";
 import { dispatch } from "./dispatch.ts";
+import { RuleDiagnostics } from "./diagnostics.ts";
 import { hoverMarkdown } from "./hover-markdown.ts";
 import { plain } from "./markdown.ts";
 import { references } from "./references.ts";
@@ -56,6 +57,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     else if (level === "warn") connection.console.warn(text);
     else connection.console.log(text);
   };
+  const rules = new RuleDiagnostics((news) => void connection.sendDiagnostics(news));
   const ready = (): Workbench => {
     if (!workbench) throw new ResponseError(-32002, "not initialised");
     return workbench;
@@ -80,7 +82,10 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
       settings: settingsOf(params.initializationOptions, surroundings, connection),
       workspaceFolders: foldersOf(params),
       trusted: trusted !== false,
-      onChanged: (changed) => announce(connection, ready(), changed, features),
+      onChanged: (changed) => {
+        announce(connection, ready(), changed, features);
+        rules.update(ready(), changed);
+      },
       onReaderExit: ({ reason, expected }) => {
         log(expected ? "info" : "error", reason);
         if (!expected)
@@ -119,7 +124,10 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   documents.onDidChangeContent(({ document }) => {
     if (settings.isOpen) update(document);
   });
-  documents.onDidClose(({ document }) => ready().close(document.uri));
+  documents.onDidClose(({ document }) => {
+    ready().close(document.uri);
+    rules.forget(document.uri);
+  });
   connection.onDidChangeConfiguration(async ({ settings: sent }) => {
     // Some editors send a bare sign that settings changed.
     const isSign = (sent as { latentWorkbench?: unknown } | null)?.latentWorkbench === undefined;

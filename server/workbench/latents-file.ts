@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { exists, readText } from "../files/disk.ts";
 import type { PinnedLatent } from "../protocol/page.ts";
+import { type LatentRule, parseRules } from "../text/latent-rules.ts";
 import { placeOf } from "./places.ts";
 
 /** An SAE as the workspace names it. */
@@ -24,6 +25,8 @@ export interface LatentsFile {
   readonly pinned: readonly PinnedLatent[];
   /** SAE id → latent → label. */
   readonly labels: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What latents may not do in texts. */
+  readonly rules: readonly LatentRule[];
 }
 
 /** Reads `latents.jsonc` of the first folder that has one; undefined when none has. */
@@ -66,6 +69,7 @@ export function parseLatentsFile(text: string, path: string): LatentsFile {
     saes: saes.map((entry: unknown) => saeEntry(entry, place, path)),
     pinned: pinned as PinnedLatent[],
     labels,
+    rules: parseRules(value?.["rules"], path),
   };
 }
 

@@ -193,7 +193,7 @@ export class Workbench {
   /** Reads the labels folder again. */
   reloadLabels(): void {
     for (const problem of this.labels.reload()) this.options.onLog("warn", problem);
-    const none: LatentsFile = { saes: [], pinned: [], labels: {} };
+    const none: LatentsFile = { saes: [], pinned: [], labels: {}, rules: [] };
     const labels = this.labels.over(this.ownLabels);
     this.latentsFile = { ...(this.latentsFile ?? none), labels };
   }

@@ -1,4 +1,5 @@
 // What pages ask about latents, over the built server: lists, dashboards, contexts, places in documents, labels.
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -108,6 +109,55 @@ test("references of a token are the places of its strongest latent", async () =>
   expect(
     places.some(({ range: { start } }) => start.line === 0 && start.character <= character),
   ).toBe(true);
+});
+
+test("a rule of latents.jsonc is a problem while one types, and in lint", async () => {
+  const text = readFileSync(join(workspace, "prompts/einstein.txt"), "utf8");
+  const startOffset = text.indexOf("Einstein");
+  const [strongest] = (
+    await list({ kind: "selection", uri, startOffset, endOffset: startOffset + 8 })
+  ).items;
+  const { latent, score } = strongest!;
+  const config = join(workspace, "latents.jsonc");
+  const content = JSON.parse(readFileSync(config, "utf8")) as object;
+  const rule = { sae, latent, above: score! * 0.9, files: "*.txt", message: "no physicists" };
+  writeFileSync(config, JSON.stringify({ ...content, rules: [rule] }));
+  await client.connection.sendNotification("workspace/didChangeWatchedFiles", {
+    changes: [{ uri: `file://${config}`, type: 2 }],
+  });
+  await vi.waitFor(() => expect(client.diagnostics.get(uri)?.length).toBeGreaterThan(0), 20_000);
+  const [problem] = client.diagnostics.get(uri)!;
+  expect(problem).toMatchObject({
+    severity: 2,
+    source: "Latent Workbench",
+    code: `${sae}#${latent}`,
+  });
+  expect(problem?.message).toMatch(/^no physicists \(#\d+.* at [\d.]+, above [\d.]+\)$/);
+  const cli = (...more: string[]) =>
+    spawnSync(
+      process.execPath,
+      [join(repoRoot, "dist/cli.js"), "lint", "--config", config, ...more],
+      {
+        encoding: "utf8",
+      },
+    );
+  const { status, stdout, stderr } = cli("--json");
+  const { places } = JSON.parse(stdout) as { places: { line: number; column: number }[] };
+  const { line, character } = problem!.range.start;
+  expect(places).toContainEqual(
+    expect.objectContaining({ line: line + 1, column: character + 1, latent }),
+  );
+  expect(status).toBe(1);
+  expect(stderr).toContain("rules-broken");
+  const inserted = [
+    { range: { start: { line: 0, character: 0 }, end: { line: 99, character: 0 } }, text: "Rain." },
+  ];
+  await client.change(uri, inserted);
+  await vi.waitFor(() => expect(client.diagnostics.get(uri)).toEqual([]), 20_000);
+  await client.change(uri, [{ text }]);
+  writeFileSync(config, JSON.stringify({ ...content, rules: [{ sae, latent: -1 }] }));
+  expect(cli("--json").stderr).toContain("rules[0].latent is -1; expected the index of a latent");
+  writeFileSync(config, JSON.stringify(content));
 });
 
 test("labels are lines of a file, sorted, and explanations keep their ids there and back", async () => {

@@ -1,0 +1,37 @@
+/** The verb `lint`. */
+import type { Command } from "commander";
+import { UserError } from "../base/errors.ts";
+import type { Engine } from "./engine.ts";
+import type { CommonOptions } from "./command-line.ts";
+import { lint, printLint } from "./verbs/lint.ts";
+
+/** What the verb needs of the command line around it. */
+interface LintVerb {
+  readonly verb: (name: string, description: string) => Command;
+  readonly withEngine: <T>(
+    options: CommonOptions,
+    work: (engine: Engine) => Promise<T>,
+  ) => Promise<T>;
+  readonly signal: AbortSignal;
+}
+
+/** Adds the verb. */
+export function addLint({ verb, withEngine, signal }: LintVerb): void {
+  verb("lint", "hold the rules of latents.jsonc against files; exit code 1 if one is broken")
+    .argument("[files...]", "files to read; default: those that the rules name")
+    .option("--config <file>", "file with lm, saes and rules", "latents.jsonc")
+    .action((files: string[], options) =>
+      withEngine(options, async (engine) => {
+        const result = await lint(engine, { config: options.config, files, signal });
+        process.stdout.write(`${options.json ? JSON.stringify(result) : printLint(result)}\n`);
+        const bad = result.places.filter(
+          ({ severity }) => severity === "error" || severity === "warning",
+        );
+        if (bad.length > 0)
+          throw new UserError(
+            "rules-broken",
+            `${bad.length} places break rules of ${options.config}`,
+          );
+      }),
+    );
+}

@@ -194,9 +194,9 @@ function drawn(
   hashOf: (rank: number) => number,
 ): number[] {
   const best: { rank: number; hash: number }[] = [];
-  for (let rank = from; rank < to && wanted > 0; rank++) {
+  for (let rank = from; rank < to; rank++) {
     const hash = hashOf(rank);
-    if (best.length === wanted && hash >= best[wanted - 1]!.hash) continue;
+    if (best.length === wanted && hash >= (best[wanted - 1]?.hash ?? 0)) continue;
     const at = best.findIndex((it) => hash < it.hash);
     best.splice(at < 0 ? best.length : at, 0, { rank, hash });
     best.length = Math.min(best.length, wanted);

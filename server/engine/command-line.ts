@@ -15,6 +15,7 @@ import { addLint } from "./command-line-lint.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addAbsorptionVerb } from "./command-line-absorption.ts";
+import { addRepairVerb } from "./command-line-repair.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { addToyVerb } from "./command-line-toy.ts";
 import { Engine } from "./engine.ts";
@@ -203,7 +204,9 @@ Cache: ${cacheFolder}`,
   addEvalVerbs({ program, version: around.version, signal });
   addToyVerb({ program, signal });
   const { bundled, sampleText, cacheFolder } = around;
-  addAbsorptionVerb({ verb, withEngine, bundledLm: bundled.lm, sampleText, cacheFolder, signal });
+  const task = { verb, withEngine, bundledLm: bundled.lm, sampleText, cacheFolder, signal };
+  addAbsorptionVerb(task);
+  addRepairVerb(task);
   return program;
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { RepairedLabel } from "../../server/engine/absorption/repair.ts";
 import type { MetaReport } from "../../server/engine/verbs/meta.ts";
 import type { StitchResult } from "../../server/engine/verbs/stitch.ts";
 import { repoRoot } from "../parts.ts";
@@ -63,4 +64,18 @@ test("stitch --json: a report, and an SAE on disk that reads text", () => {
     code: 1,
     err: "--swap is some; expected none, reconstruction, everything or latents separated by commas\n",
   });
+});
+
+test("repair --json: precision and recall of letters before and after, beside shuffled breakdowns", () => {
+  const pair = ["--sae", demo("resid2-6144-k2"), "--meta", demo("meta-512")];
+  const { code, out, err } = run("repair", ...pair, "--words-per-label", "12", "--json");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { labels, ...head } = JSON.parse(out) as { labels: RepairedLabel[] };
+  expect(head).toMatchObject({ schemaVersion: 1, sae: "resid2-6144-k2", meta: "meta-512" });
+  expect(labels.length).toBeGreaterThan(15);
+  for (const { before, after, parts, main } of labels) {
+    expect(main.length).toBeGreaterThan(0);
+    expect(after.recall).toBeGreaterThanOrEqual(before.recall);
+    if (parts.every(({ part }) => part === undefined)) expect(after).toEqual(before);
+  }
 });

@@ -50,7 +50,7 @@ await stage("texts", "validation.jsonl", () => {
   });
   return Promise.resolve();
 });
-await stage("activations", "activations/index.json", () => {
+await stage("activations", "activations/result.json", () => {
   const files = ["--files", join(work, "train.jsonl"), "--max-tokens", String(tokens)];
   const output = ["--output", join(work, "activations"), "--ctx", "256"];
   return cli("harvest", "--lm", lm, "--hooks", hook, ...files, ...output);

@@ -116,7 +116,7 @@ interface Findings {
 }
 
 /**
- * Absorption of a parent by its children, after Chanin et al. 2024, arXiv:2409.14507 (section 5: the feature's own latents
+ * Absorption of a parent by its children, after Chanin et al. 2024, arXiv:2409.14507 (the feature's own latents
  * stay silent while another active latent, aligned with the feature's direction, stands in), with the truth known in
  * place of a probe, as in Chanin's "Toy Models of Feature Absorption in SAEs" (2024).
  *

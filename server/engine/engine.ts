@@ -35,8 +35,9 @@ import { SelfChecks } from "./self-checks.ts";
 import { readSteering } from "./steering.ts";
 import { StreamCache } from "./streams.ts";
 
-/** Share of the memory budget that KV caches and kept residuals may take. */
+/** Share of the memory budget that KV caches and kept residuals may take, and the most of it. */
 const streamShare = 0.25;
+const maxStreamBytes = 512 * 2 ** 20;
 
 /** The methods of a reader. Everything that touches the device takes turns through one lock. */
 export class Engine implements Handlers<ReaderMethods> {
@@ -56,7 +57,7 @@ export class Engine implements Handlers<ReaderMethods> {
     this.#device = device;
     this.#reports = reports;
     this.#settings = settings;
-    this.#streams = new StreamCache(settings.memoryBudget * streamShare);
+    this.#streams = new StreamCache(Math.min(maxStreamBytes, settings.memoryBudget * streamShare));
     this.#selfChecks = new SelfChecks(settings);
     const { loaded } = this;
     this.#decoders = new DecoderAnalyses({ ...settings, loaded, device, lock: this.#lock });

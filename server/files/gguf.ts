@@ -28,7 +28,7 @@ export function openGguf(path: string): { weights: Weights; metadata: Map<string
 
 /** The header's length is known only after reading it: try with a beginning of the file, then with a longer one. */
 function ggufHeader(path: string, source: OpenFile): GgufHeader {
-  for (let bytes = 16 * 2 ** 20; ; bytes *= 4) {
+  for (let bytes = 4 * 2 ** 20; ; bytes *= 4) {
     const start = new Uint8Array(Math.min(bytes, source.size));
     source.read(0, start);
     const header = inFile(path, () => readGgufHeader(start, source.size));

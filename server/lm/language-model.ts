@@ -24,10 +24,11 @@ import { Unembedding } from "./unembedding.ts";
 /**
  * Rows and scores that one run of a block takes at most. 1,000 tokens of SmolLM2 to layer 9 cost 1,015 cpu-ms in runs of 128
  * rows, 1,071 of 256, 1,105 of 512, 1,768 of 1,024 (the upper triangle of scores is computed for nothing, and large
- * buffers are slow: `runtime/onnx-device.ts`); 64 rows make the matrix products slow. A run is also what cancelling waits for.
+ * buffers are slow: `protocol/reader-environment.ts`, whose limit of 16 MiB the scores keep below); 64 rows make the
+ * matrix products slow. A run is also what cancelling waits for.
  */
-const maxRunRows = 256;
-const maxRunScores = 8 * 2 ** 20;
+const maxRunRows = 128;
+const maxRunScores = 3 * 2 ** 20;
 
 /** What a language model is made of, as `loadLm` found it. */
 export interface LmParts {

@@ -82,7 +82,7 @@ export class Device {
       executionMode: "sequential",
       // Every session would keep its own arena at its largest size: ten blocks of SmolLM2's shape kept 1.6 GB after
       // 1,000 tokens, without arenas 50 MB. Time is the same while no buffer exceeds 32 MiB (glibc's limit for reuse);
-      // at 36 MiB fresh pages cost 30 %. So callers cut long texts: n_heads · tokens · keys ≤ 8 Mi elements.
+      // at 36 MiB fresh pages cost 30 %. So callers cut long texts: n_heads · tokens · keys ≤ 3 Mi elements.
       enableCpuMemArena: false,
       enableMemPattern: false,
       logId: label,

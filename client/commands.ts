@@ -17,6 +17,7 @@ import {
   importLabels,
   indexCorpus,
 } from "./explorer-commands.ts";
+import { prepareAbsorption } from "./prepare-absorption.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
 import {
   deleteRun,
@@ -76,6 +77,7 @@ export const commands: Readonly<Record<string, Command>> = {
     metas.open(typeof latent === "number" ? latent : undefined);
   },
   stitchSaes: ({ stitching }) => stitching.open(),
+  prepareAbsorption,
 };
 
 /** Registers them all. */

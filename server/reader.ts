@@ -29,6 +29,8 @@ const methods = {
   stitch: true,
   stitchProgress: true,
   writeStitched: true,
+  prepareAbsorption: true,
+  absorptionProgress: true,
   dropStreams: true,
 } satisfies Record<keyof ReaderMethods, true>;
 const handlers = Object.fromEntries(

@@ -58,6 +58,12 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
       maxK,
       defaultMaxK,
     )
+    .option(
+      "--words-per-draw <n>",
+      "words that share one draw of examples; more is faster",
+      count,
+      1,
+    )
     .option("--seed <n>", "seed of splits, prompts and probes", Number, 0)
     .option("--all-words", "judge words that the probe was trained on, too")
     .option("--output <folder>", "folder for one JSON file per SAE")
@@ -76,6 +82,7 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
               texts: options.text ?? [around.sampleText],
               perLabel: options.wordsPerLabel,
               seed: options.seed,
+              wordsPerDraw: options.wordsPerDraw,
               probe: options.probe,
               judge: options.allWords ? "all" : "held-out",
               selection: options.selection,

@@ -23,6 +23,7 @@ import type { DeviceReport } from "../protocol/reader.ts";
 import { loadSae } from "../sae/load.ts";
 import { openSae } from "../sae/sae.ts";
 import { type CausalState, readAttribution } from "./attribution.ts";
+import { LiveTasks } from "./absorption/live-tasks.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
 import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
@@ -51,6 +52,7 @@ export class Engine implements Handlers<ReaderMethods> {
   readonly #gradients = new KeptGradients();
   readonly #streams: StreamCache;
   readonly #selfChecks: SelfChecks;
+  readonly #absorption: LiveTasks;
   readonly #decoders: DecoderAnalyses;
 
   private constructor(device: Device, reports: readonly DeviceReport[], settings: ReaderSettings) {
@@ -59,6 +61,7 @@ export class Engine implements Handlers<ReaderMethods> {
     this.#settings = settings;
     this.#streams = new StreamCache(Math.min(maxStreamBytes, settings.memoryBudget * streamShare));
     this.#selfChecks = new SelfChecks(settings);
+    this.#absorption = new LiveTasks(settings);
     const { loaded } = this;
     this.#decoders = new DecoderAnalyses({ ...settings, loaded, device, lock: this.#lock });
   }
@@ -185,8 +188,24 @@ export class Engine implements Handlers<ReaderMethods> {
       lm: this.loaded.lm(params.lm),
       saes: params.saes.map((id) => this.loaded.sae(id)),
       streams: this.#streams,
+      live: this.#absorption,
     };
     return this.#lock.run(() => readContext(state, params, signal), { signal });
+  }
+
+  prepareAbsorption(
+    params: Parameters<ReaderMethods["prepareAbsorption"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["prepareAbsorption"]>> {
+    const parts = { lm: this.loaded.lm(params.lm), sae: this.loaded.sae(params.sae) };
+    return this.#absorption.prepare(parts, params, {
+      step: (job) => this.#lock.run(job, { background: true, signal }),
+      signal,
+    });
+  }
+
+  absorptionProgress(): { share: number; text: string } {
+    return this.#absorption.progress();
   }
 
   async predictions(

@@ -5,10 +5,12 @@
 import type { LanguageModel } from "../lm/language-model.ts";
 import { type HookPoint, printHookPoint } from "../lm/hook-points.ts";
 import type { AnalyseParams, ContextReading, SaeReading } from "../protocol/reader.ts";
+import type { TokenAbsorption } from "../protocol/absorption.ts";
 import { type ContextTokens, tokenFlags } from "../protocol/context.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { tokenizeContext } from "../text/context-tokens.ts";
 import { metaReadsNoText, mixedBosPolicies, widthMismatch } from "./errors.ts";
+import type { LiveTasks } from "./absorption/live-tasks.ts";
 import type { LoadedSae } from "./loaded.ts";
 import { joinRows, type SaeRows, sliceRows } from "./sae-rows.ts";
 import type { KeptStream, StreamCache } from "./streams.ts";
@@ -20,6 +22,8 @@ export interface ReadingState {
   readonly lm: LanguageModel;
   readonly saes: readonly LoadedSae[];
   readonly streams: StreamCache;
+  /** Says what it can about absorption at the rows of a window. */
+  readonly live?: LiveTasks;
 }
 
 /**
@@ -60,10 +64,12 @@ export async function readContext(
     for (const sae of saes) {
       const rows = await readRows(sae, kept, activations, signal);
       const target = activations.get(printHookPoint(sae.hookOut ?? sae.hook));
-      readings.get(sae.id)?.append(rows, rowsFrom(target, 0), {
-        from: skip,
-        leaveOut: index === 0 ? 1 : 0,
-      });
+      const reading = readings.get(sae.id);
+      reading?.append(rows, rowsFrom(target, 0), { from: skip, leaveOut: index === 0 ? 1 : 0 });
+      const x = rowsFrom(activations.get(printHookPoint(sae.hook)), 0).data;
+      const ids = windowIds(tokens.ids, nBos, at);
+      const judged = state.live?.judge({ lm, sae }, { ids, x, acts: rows.acts, from: skip }) ?? [];
+      reading?.judge(judged.map((it) => ({ ...it, token: it.token - skip + at.readFrom })));
     }
   }
   state.streams.trim();
@@ -184,6 +190,7 @@ class ReadingBuilder {
   #token = 0;
   #entries = 0;
   readonly #moments = new Moments();
+  readonly #absorption: TokenAbsorption[] = [];
 
   constructor(nTokens: number) {
     this.#offsets = new Int32Array(nTokens + 1);
@@ -213,6 +220,11 @@ class ReadingBuilder {
     this.#acts.push(acts);
   }
 
+  /** Adds verdicts, their tokens counted in the context. */
+  judge(verdicts: readonly TokenAbsorption[]): void {
+    this.#absorption.push(...verdicts);
+  }
+
   finish(): SaeReading {
     const latents = new Int32Array(this.#entries);
     const acts = new Float32Array(this.#entries);
@@ -229,6 +241,7 @@ class ReadingBuilder {
       squaredError: this.#squaredError,
       inputNorm: this.#inputNorm,
       variance: this.#moments.variance(),
+      ...(this.#absorption.length > 0 ? { absorption: this.#absorption } : {}),
     };
   }
 }

@@ -2,6 +2,7 @@
 import type { CardLatent, TokenCard } from "../protocol/page.ts";
 import { counterpartText } from "../protocol/stitching.ts";
 import type { HoverContent } from "../workbench/workbench.ts";
+import { absorptionLines } from "./absorption-markdown.ts";
 import { bar, code, commandLink, figure, plain, shortened } from "./markdown.ts";
 
 /** Latents of a split word that are shown beside the token's own. */
@@ -34,6 +35,7 @@ export function hoverMarkdown(content: HoverContent, uri: string, links: boolean
           )
           .join(" · ")}`,
       );
+    lines.push(...absorptionLines(card.absorption ?? []));
     lines.push("", footer(card));
   }
   for (const note of content.notes) lines.push("", `*${plain(note)}*`);

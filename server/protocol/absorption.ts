@@ -105,3 +105,70 @@ export interface AbsorptionReport {
   readonly labels: readonly LabelReport[];
   readonly problems: readonly string[];
 }
+
+/** What absorption is said to be at one token for one label. */
+export interface TokenAbsorption {
+  readonly token: number;
+  readonly task: string;
+  readonly setting: AbsorptionSetting;
+  readonly verdict: "fires" | "absorbed" | "no-latent" | "not-judged";
+  /** Why it was not judged. */
+  readonly reason?:
+    "several-tokens" | "too-few-words" | "probe-poor" | "probe-unsure" | "no-absorber";
+  readonly label?: string;
+  readonly probability?: number;
+  readonly probeF1?: number;
+  readonly mainF1?: number;
+  readonly projection?: number;
+  readonly fraction?: number;
+  readonly isPartial?: boolean;
+  readonly main?: readonly {
+    readonly latent: number;
+    readonly activation: number;
+    readonly preActivation?: number;
+    readonly threshold?: number;
+  }[];
+  /** The latents that carry most of the projection, at most three. */
+  readonly strongest?: readonly LatentShare[];
+}
+
+/** A task that hovers judge by. */
+export interface PreparedAbsorption {
+  readonly task: string;
+  readonly setting: AbsorptionSetting;
+  readonly sae: string;
+  readonly report: AbsorptionReport;
+}
+
+/** What the reader is asked about absorption. */
+export interface AbsorptionReaderMethods {
+  /**
+   * Trains the probe of a task at an SAE and finds main latents, or recalls both; from then on readings of that SAE carry verdicts.
+   * `labels` and `texts` as the command line has them; no texts: the bundled sample.
+   */
+  prepareAbsorption(params: {
+    lm: string;
+    sae: string;
+    labels: string;
+    setting: AbsorptionSetting;
+    texts?: readonly string[];
+    perLabel?: number;
+  }): PreparedAbsorption;
+  /** How far the preparation under way has come. */
+  absorptionProgress(params: Record<string, never>): { share: number; text: string };
+}
+
+/** What pages and the client ask of the server about absorption. */
+export interface AbsorptionMethods {
+  /** Built-in tasks and those of the workspace's `labels` folders. */
+  absorptionTasks(params: Record<string, never>): {
+    tasks: { name: string; labels: string; detail: string }[];
+  };
+  /** Prepares a task for every SAE in use at a document (the active one), with progress; hovers judge by it from then on. */
+  prepareAbsorption(params: {
+    uri?: string;
+    labels: string;
+    setting: AbsorptionSetting;
+    texts?: readonly string[];
+  }): { prepared: PreparedAbsorption[] };
+}

@@ -5,6 +5,7 @@
 import type { DecoderPageMethods } from "./decoder-pages.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplorerMethods } from "./explorer.ts";
+import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -109,6 +110,8 @@ export interface TokenCard {
   readonly squaredError: number;
   readonly inputNorm: number;
   readonly latents: readonly CardLatent[];
+  /** Verdicts of prepared labelled tasks; empty where none applies. */
+  readonly absorption?: readonly TokenAbsorption[];
   readonly startOffset?: number;
   readonly endOffset?: number;
 }
@@ -142,7 +145,13 @@ export interface HeatSpan {
 
 /** The table. */
 export interface PageMethods
-  extends RunMethods, ToyMethods, CauseMethods, ExplorerMethods, DecoderPageMethods {
+  extends
+    RunMethods,
+    ToyMethods,
+    CauseMethods,
+    ExplorerMethods,
+    DecoderPageMethods,
+    AbsorptionMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

@@ -2,6 +2,7 @@
  * The reader's method table: what the server (or the command line) may ask of the process that owns language
  * models and SAEs on one device. Plain data and typed arrays only.
  */
+import type { AbsorptionReaderMethods, TokenAbsorption } from "./absorption.ts";
 import type { ContextSource, ContextTokens } from "./context.ts";
 import type { MetaReaderMethods } from "./meta.ts";
 import type { StitchReaderMethods } from "./stitching.ts";
@@ -134,6 +135,8 @@ export interface SaeReading {
   readonly inputNorm: Float32Array;
   /** Σ_t ||x_t − mean x||² over the tokens of position > 0, of the vectors that x_hat is compared with; for FVU. */
   readonly variance: number;
+  /** Verdicts of prepared labelled tasks at the tokens they apply to, in order of tokens. */
+  readonly absorption?: readonly TokenAbsorption[];
 }
 
 /** One context read. */
@@ -161,7 +164,8 @@ export interface PredictionReading {
 }
 
 /** The table. */
-export interface ReaderMethods extends MetaReaderMethods, StitchReaderMethods, InterventionMethods {
+export interface ReaderMethods
+  extends AbsorptionReaderMethods, MetaReaderMethods, StitchReaderMethods, InterventionMethods {
   info(params: Record<string, never>): ReaderInfo;
   /** The same with every device of the platform tried and compared with the CPU, however slow. */
   probe(params: Record<string, never>): ReaderInfo;

@@ -13,6 +13,7 @@ import { tokenFlags } from "../protocol/context.ts";
 import type { ContextReading, PredictionReading, SaeInfo } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
 import type { Handlers } from "../protocol/rpc.ts";
+import { absorptionHandlers } from "./absorption-handlers.ts";
 import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
 import { decoderHandlers } from "./decoder-handlers.ts";
@@ -47,6 +48,7 @@ export function pageHandlers(
     ...runHandlers(workbench),
     ...explorerHandlers(workbench),
     ...decoderHandlers(workbench),
+    ...absorptionHandlers(workbench, surroundings),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>
         runToyProcess(workbench.options.runProgram, knobs, {

@@ -1,7 +1,7 @@
 /** The card of one token under one SAE: what a hover and the text page show. */
 import type { CardLatent, TokenCard } from "../protocol/page.ts";
 import type { MetaBreakdown } from "../protocol/meta.ts";
-import type { ContextReading, SaeInfo } from "../protocol/reader.ts";
+import type { ContextReading, SaeInfo, SaeReading } from "../protocol/reader.ts";
 import { tokenFlags } from "../protocol/context.ts";
 import type { ContextState } from "./documents.ts";
 import { labelOf } from "./labels.ts";
@@ -80,8 +80,14 @@ export async function tokenCard(
     squaredError: row?.squaredError[index] ?? 0,
     inputNorm: row?.inputNorm[index] ?? 0,
     latents,
+    ...verdictsAt(row, index),
     ...tokenRange(state.source, tokens, index),
   };
+}
+
+function verdictsAt(row: SaeReading | undefined, index: number): Pick<TokenCard, "absorption"> {
+  const absorption = row?.absorption?.filter((it) => it.token === index) ?? [];
+  return absorption.length > 0 ? { absorption } : {};
 }
 
 async function cardLatents(

@@ -36,6 +36,8 @@ test("main latents, cosines and absorbed words of resid2-6144-k2; the second run
     join(demo, "labels/first-letter.jsonc"),
     "--words-per-label",
     "35",
+    "--words-per-draw",
+    "8",
     "--output",
     folder,
   ];

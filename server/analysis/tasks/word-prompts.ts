@@ -83,10 +83,10 @@ export class PromptWriter {
     this.#prependBos = prependBos;
   }
 
-  /** The prompt about a word, with examples drawn by `random`. */
-  write(word: TaskWord, random: SeededRandom): WordPrompt | undefined {
+  /** The prompt about a word, with examples as `draw` gives them. */
+  write(word: TaskWord, examples: readonly TaskWord[]): WordPrompt | undefined {
     const { template, readAt } = this.#task.prompt;
-    const lines = this.#draw(word, random).map((it) => this.#line(it) + this.#answer(it));
+    const lines = examples.map((it) => this.#line(it) + this.#answer(it));
     const before = ["", ...lines, ""].join("\n");
     const text = before + template.replace("{word}", word.text);
     const { ids, start, end } = this.#tokenizer.encode(text);
@@ -101,12 +101,14 @@ export class PromptWriter {
     return { word, text, ids: bos ? Int32Array.of(bosId, ...kept) : kept.slice() };
   }
 
-  #draw(word: TaskWord, random: SeededRandom): TaskWord[] {
+  /** Examples for prompts about some words, none of which is among them. */
+  draw(about: readonly TaskWord[], random: SeededRandom): TaskWord[] {
     const drawn = new Set<TaskWord>();
-    const most = Math.min(this.#task.prompt.examples, this.#examples.length - 1);
+    const avoided = new Set(about.map((it) => it.text));
+    const most = Math.min(this.#task.prompt.examples, this.#examples.length - avoided.size);
     while (drawn.size < most) {
       const it = this.#examples[Math.floor(random.uniform() * this.#examples.length)]!;
-      if (it.text !== word.text) drawn.add(it);
+      if (!avoided.has(it.text)) drawn.add(it);
     }
     return [...drawn];
   }

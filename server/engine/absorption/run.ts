@@ -28,6 +28,8 @@ export interface AbsorptionChoice {
   readonly texts: readonly string[];
   readonly perLabel?: number | undefined;
   readonly seed: number;
+  /** Words that share one draw of examples; 1 without it. */
+  readonly wordsPerDraw?: number;
   readonly probe: ProbeKind;
   readonly judge: "held-out" | "all";
   readonly selection: Selection;
@@ -77,6 +79,7 @@ export async function wordPlan(
     texts: choice.setting === "text" ? choice.texts.map(readText) : [],
     perLabel: choice.perLabel,
     seed: choice.seed,
+    wordsPerDraw: choice.wordsPerDraw ?? 1,
     probe: choice.probe,
     judge: choice.judge,
     selection: choice.selection,

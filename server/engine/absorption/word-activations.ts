@@ -55,8 +55,19 @@ const version = 1;
 
 /** The key under which a plan's rows and probe are kept. */
 export function planKey(plan: WordPlan): string {
-  const { task, hook, prependBos, setting, texts, perLabel, seed, judge, probe } = plan;
-  const facts = [version, printHookPoint(hook), prependBos, setting, perLabel, seed, judge, probe];
+  const { task, hook, prependBos, setting, texts, perLabel, seed, judge, probe, wordsPerDraw } =
+    plan;
+  const facts = [
+    version,
+    printHookPoint(hook),
+    prependBos,
+    setting,
+    perLabel,
+    seed,
+    judge,
+    probe,
+    wordsPerDraw,
+  ];
   const hash = createHash("sha256").update(JSON.stringify([facts, task.source, texts]));
   return `${hashWeights(plan.lm.path).slice(0, 24)}-${hash.digest("hex").slice(0, 24)}`;
 }
@@ -160,7 +171,7 @@ async function readJudged(
 
 /** Reads each word in a prompt of its own. */
 async function readPrompts(
-  { lm, task, hook, prependBos, seed }: WordPlan,
+  { lm, task, hook, prependBos, seed, wordsPerDraw }: WordPlan,
   {
     words,
     examples,
@@ -175,8 +186,10 @@ async function readPrompts(
   const rows: Float32Array[] = [];
   const stream = new Stream(lm);
   try {
+    let shared: readonly TaskWord[] = [];
     for (const [at, word] of words.entries()) {
-      const prompt = writer.write(word, random);
+      if (at % wordsPerDraw === 0) shared = writer.draw(words.slice(at, at + wordsPerDraw), random);
+      const prompt = writer.write(word, shared);
       if (!prompt) continue;
       signal?.throwIfAborted();
       const x = await step(async () => {

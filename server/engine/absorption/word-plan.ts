@@ -19,6 +19,11 @@ export interface WordPlan {
   readonly texts: readonly string[];
   readonly perLabel?: number | undefined;
   readonly seed: number;
+  /**
+   * Words that share one draw of examples: 1 as in SAEBench; with more, all but the word itself comes from the KV cache, which is
+   * several times as fast.
+   */
+  readonly wordsPerDraw: number;
   readonly probe: ProbeKind;
   /** Which words are judged: those held out, as SAEBench does, or all. */
   readonly judge: "held-out" | "all";

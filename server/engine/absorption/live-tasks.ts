@@ -1,0 +1,107 @@
+/** The tasks that readings are judged by, for each model and SAE; prepared on request, recalled when they are loaded again. */
+import { judgeTokens, type PreparedTask } from "../../analysis/absorption/live.ts";
+import { defaultMaxK } from "../../analysis/probes/k-sparse.ts";
+import { Cache } from "../../files/cache.ts";
+import type { LanguageModel } from "../../lm/language-model.ts";
+import type {
+  AbsorptionReaderMethods,
+  PreparedAbsorption,
+  TokenAbsorption,
+} from "../../protocol/absorption.ts";
+import type { SparseActs } from "../../sae/sparse-acts.ts";
+import type { LoadedSae } from "../loaded.ts";
+import { loadPrepared, preparedKey, prepareTask, storePrepared } from "./prepared.ts";
+import { measure } from "./run.ts";
+import type { Work } from "./word-plan.ts";
+
+/** Words of a label that are read: enough for main latents and a probe, in a time that a user waits for. */
+const wordsPerLabel = 400;
+/** Words that share examples. */
+const wordsPerDraw = 8;
+
+/** Prepares tasks and judges by them. */
+export class LiveTasks {
+  readonly #settings: { readonly cacheFolder: string; readonly sampleText: string };
+  readonly #cache: Cache;
+  readonly #tasks = new WeakMap<LoadedSae, { lm: LanguageModel; tasks: PreparedTask[] }>();
+  #progress = { share: 0, text: "" };
+
+  constructor(settings: { readonly cacheFolder: string; readonly sampleText: string }) {
+    this.#settings = settings;
+    this.#cache = new Cache(settings.cacheFolder, "absorption-live");
+  }
+
+  progress(): { share: number; text: string } {
+    return this.#progress;
+  }
+
+  /** Prepares a task. `step` runs device work in its turn. */
+  async prepare(
+    parts: { lm: LanguageModel; sae: LoadedSae },
+    params: Parameters<AbsorptionReaderMethods["prepareAbsorption"]>[0],
+    { step, signal }: Pick<Work, "step" | "signal">,
+  ): Promise<PreparedAbsorption> {
+    const { cacheFolder, sampleText } = this.#settings;
+    const work: Work = {
+      step,
+      signal,
+      onProgress: (text, share) => (this.#progress = { share, text }),
+    };
+    const measured = await measure(
+      parts,
+      {
+        labels: params.labels,
+        setting: params.setting,
+        texts: params.texts ?? [sampleText],
+        perLabel: params.perLabel ?? wordsPerLabel,
+        seed: 0,
+        wordsPerDraw,
+        probe: "logistic",
+        judge: "held-out",
+        selection: "mean-difference",
+        maxK: defaultMaxK,
+      },
+      { ...work, cacheFolder },
+    );
+    const prepared = await prepareTask(measured, parts.sae, work);
+    storePrepared(this.#cache, preparedKey(parts.lm, parts.sae), prepared);
+    this.#tasks.delete(parts.sae);
+    return {
+      task: prepared.task,
+      setting: prepared.setting,
+      sae: parts.sae.id,
+      report: measured.report,
+    };
+  }
+
+  /** Verdicts at the rows of one window, from `from` on; nothing where no task was prepared. */
+  judge(
+    { lm, sae }: { lm: LanguageModel; sae: LoadedSae },
+    rows: { ids: Int32Array; x: Float32Array; acts: SparseActs; from: number },
+  ): TokenAbsorption[] {
+    const tasks = this.#tasksOf(lm, sae);
+    if (tasks.length === 0) return [];
+    const { offsets, latents, acts } = rows.acts;
+    return judgeTokens(
+      tasks,
+      {
+        ids: rows.ids,
+        texts: Array.from(rows.ids, (id) => lm.tokenizer.tokenText(id)),
+        x: rows.x,
+        active: (token) => ({
+          latents: latents.subarray(offsets[token], offsets[token + 1]),
+          acts: acts.subarray(offsets[token], offsets[token + 1]),
+        }),
+      },
+      rows.from,
+    );
+  }
+
+  #tasksOf(lm: LanguageModel, sae: LoadedSae): readonly PreparedTask[] {
+    const known = this.#tasks.get(sae);
+    if (known?.lm === lm) return known.tasks;
+    const tasks = loadPrepared(this.#cache, preparedKey(lm, sae));
+    this.#tasks.set(sae, { lm, tasks });
+    return tasks;
+  }
+}

@@ -1,0 +1,96 @@
+/** Answers about absorption: which labelled tasks there are, and making one ready for hovers. */
+import { basename, join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import { exists, isFolder, listFolder } from "../files/disk.ts";
+import type { AbsorptionMethods, PreparedAbsorption } from "../protocol/absorption.ts";
+import type { Handlers } from "../protocol/rpc.ts";
+import { OpenDocument } from "./documents.ts";
+import type { PageSurroundings } from "./pages.ts";
+import type { Workbench } from "./workbench.ts";
+
+/** How often the reader is asked how far it is. */
+const askMs = 300;
+
+const builtIn = [
+  {
+    name: "first-letter",
+    labels: "first-letter",
+    detail: "words of the vocabulary by first letter, “{word} has the first letter:” (SAEBench)",
+  },
+  {
+    name: "first-letter, short prompts",
+    labels: "first-letter:paper",
+    detail: "words of the vocabulary by first letter, “{word}:” (Chanin et al. 2024)",
+  },
+] as const;
+
+/** The handlers of the table. */
+export function absorptionHandlers(
+  workbench: Workbench,
+  surroundings: PageSurroundings,
+): Handlers<AbsorptionMethods> {
+  return {
+    absorptionTasks: () => ({ tasks: [...workspaceTasks(workbench), ...builtIn] }),
+    prepareAbsorption: (params, signal) => {
+      const isBuiltIn = builtIn.some((it) => it.labels === params.labels);
+      if (!workbench.options.trusted && !(isBuiltIn && params.texts === undefined))
+        throw new UserError(
+          "not-trusted",
+          "files of a workspace that you do not trust are not read as tasks; trust it first",
+        );
+      return surroundings.withProgress("Absorption probe", signal, (report, cancelled) =>
+        prepare(workbench, params, { report, signal: cancelled }),
+      );
+    },
+  };
+}
+
+/** Task files in the `labels` folders of the workspace. */
+function workspaceTasks({
+  options,
+}: Workbench): { name: string; labels: string; detail: string }[] {
+  if (!options.trusted) return [];
+  return options.workspaceFolders
+    .map((folder) => join(folder, "labels"))
+    .filter((folder) => exists(folder) && isFolder(folder))
+    .flatMap((folder) =>
+      listFolder(folder)
+        .filter((name) => /\.jsonc?$/.test(name))
+        .map((name) => ({
+          name: basename(name).replace(/\.jsonc?$/, ""),
+          labels: join(folder, name),
+          detail: join("labels", name),
+        })),
+    );
+}
+
+async function prepare(
+  workbench: Workbench,
+  { uri, ...choice }: Parameters<AbsorptionMethods["prepareAbsorption"]>[0],
+  { report, signal }: { report: (text: string, share?: number) => void; signal: AbortSignal },
+): Promise<{ prepared: PreparedAbsorption[] }> {
+  const document = (uri === undefined ? undefined : workbench.documents.get(uri)) ?? nowhere();
+  const { lm, saes } = await workbench.modelsOf(document);
+  const prepared: PreparedAbsorption[] = [];
+  for (const [at, sae] of saes.entries()) {
+    const timer = setInterval(() => {
+      void workbench.reader.call("absorptionProgress", {}).then(
+        ({ text, share }) => report(text, (at + share) / saes.length),
+        () => undefined,
+      );
+    }, askMs);
+    try {
+      const params = { lm: lm.id, sae: sae.id, ...choice };
+      prepared.push(await workbench.reader.call("prepareAbsorption", params, signal));
+    } finally {
+      clearInterval(timer);
+    }
+  }
+  workbench.readAgain();
+  return { prepared };
+}
+
+/** A document without front matter: what is used where nothing else is said. */
+function nowhere(): OpenDocument {
+  return new OpenDocument("");
+}

@@ -30,9 +30,9 @@ const targets = readdirSync(join(packages, binaries)).flatMap((platform) =>
   readdirSync(join(packages, binaries, platform)).map((arch) => `${platform}-${arch}`),
 );
 
-/** Every folder of webviews/ is a page with a script and a style sheet. */
+/** Every folder of webviews/ with a main file is a page with a script and a style sheet; others hold what pages share. */
 const pages = readdirSync(join(root, "webviews"), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+  .filter(({ name }) => existsSync(join(root, "webviews", name, "main.tsx")))
   .map(({ name: page }) => page);
 const required = [
   "dist/client.cjs",

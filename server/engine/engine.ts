@@ -308,9 +308,12 @@ export class Engine implements Handlers<ReaderMethods> {
     return this.#decoders.writeStitched(...asked);
   }
 
-  dropStreams({ prefix }: { prefix: string }): null {
-    this.#streams.drop({ prefix });
-    return null;
+  /** Takes its turn: a stream that is being read cannot be forgotten. */
+  dropStreams({ prefix }: { prefix: string }): Promise<null> {
+    return this.#lock.run(async () => {
+      this.#streams.drop({ prefix });
+      return null;
+    });
   }
 
   /** What a question about causes is put to; it lets hovers pass between its pieces and tells how far it is. */

@@ -56,11 +56,16 @@ export async function runLenses(workbench: Workbench, uri: string): Promise<Code
   const isOfRun = /\/run\.jsonc?$/i.test(uri) && workbench.runs.holds(folder);
   if (!isOfRun) return [lens("$(play) Train", "trainFromFile", { uri })];
   const run = await workbench.runs.info(folder);
-  const start = run.resumable ? "$(play) Resume" : "$(play) Train";
+  const isIndex = run.kind === "index";
+  const start = run.resumable ? "$(play) Resume" : isIndex ? "$(play) Index" : "$(play) Train";
   return [
     ...(mayStart(run) ? [lens(start, "trainFromFile", { uri })] : []),
     ...(run.state === "running" ? [lens("$(debug-stop) Stop", "stopRun", { folder })] : []),
-    lens(`${run.state}: ${progressText(run)}`, "openTrainingPage", { folder }),
+    lens(
+      `${run.state}: ${progressText(run)}`,
+      isIndex ? "exploreLatents" : "openTrainingPage",
+      isIndex ? {} : { folder },
+    ),
   ];
 }
 

@@ -15,6 +15,7 @@ export interface FoundIndex {
 
 /** Opens indexes and keeps them open. */
 export class Indexes {
+  /** Folders of runs; none in a workspace that the user does not trust. */
   readonly #roots: () => readonly string[];
   /** By folder and what index.json said about its time. */
   readonly #open = new Map<string, LatentIndex>();

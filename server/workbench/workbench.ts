@@ -109,7 +109,7 @@ export class Workbench {
       runsFolder: () => this.settings.runsFolder,
     });
     this.labels = new LabelStore(options.workspaceFolders);
-    this.indexes = new Indexes(() => this.runs.roots);
+    this.indexes = new Indexes(() => (options.trusted ? this.runs.roots : []));
     this.reloadLatentsFile();
   }
 

@@ -75,7 +75,11 @@ function latentOf(argument: unknown): LatentName | undefined {
 
 function placesOf({ index }: TokenOfDocument): Choice<SteerText["positions"]>[] {
   return [
-    { value: "all", label: "Everywhere", detail: "the text, but for BOS, and what is written" },
+    {
+      value: "all",
+      label: "Everywhere",
+      detail: "the text but for its first token, and what is written",
+    },
     { value: "generated", label: "Only what is written" },
     { value: "prompt", label: "Only the text" },
     { value: [[index, index + 1]], label: "Only the token at the cursor" },

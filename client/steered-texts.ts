@@ -50,5 +50,6 @@ function sideText(found: SteeringView, name: "original" | "steered"): string {
       : []),
     ...found.problems,
   ];
-  return `${found.prompt}${side.text}\n\n${"─".repeat(40)}\n${figures.join("\n")}\n`;
+  // On a line of its own, what is written can be compared without the text before it.
+  return `${found.prompt}\n⟶${side.text}\n\n${"─".repeat(40)}\n${figures.join("\n")}\n`;
 }

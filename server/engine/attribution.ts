@@ -50,11 +50,12 @@ export async function readAttribution(
   const { context, target, method, steps } = params;
   const sequence = sequenceOf(lm, { context, prependBos, last: params.position });
   await onStep("reading the text", 0);
-  const { ids, nBos } = sequence;
+  const { ids } = sequence;
   const next = await likelyTokens(lm, ids, 5, signal);
   const { metric, text: name } = metricOf(lm, params, sequence, next);
-  const within = positionTest(params.positions, { nBos, nPrompt: ids.length });
-  const positions = Array.from(ids.keys()).filter(within);
+  const within = positionTest(params.positions, ids.length);
+  // At the first token there is nothing else to ask about.
+  const positions = ids.length === 1 ? [0] : Array.from(ids.keys()).filter(within);
   if (positions.length === 0) throw noPositions();
   const site = saeSite(sae.sae, sae.hook, sae.hookOut);
   const share = params.ablations > 0 ? 0.6 : 0.9;
@@ -135,7 +136,7 @@ function gapOf({ value, baseline, sum }: Attribution, { kind }: AttributionTarge
   if (gap <= 0.1 * Math.max(Math.abs(whole), 1e-6)) return [];
   const number = kind === "direction" ? "projection" : "logit";
   return [
-    `attributions add up to ${sum.toPrecision(3)}, the ${number} falls by ${whole.toPrecision(3)} without these latents and the error: take them as directions, or use integrated gradients with more steps`,
+    `attributions add up to ${sum.toPrecision(3)} where the ${number} changes by ${whole.toPrecision(3)}: take them as a rough order, or use integrated gradients with more steps`,
   ];
 }
 

@@ -39,7 +39,12 @@ function addAttribute(verbs: CauseVerbs): void {
     .option("--minus <text>", "attribute the difference to this token's logit")
     .option("--direction <file>", "attribute the projection on a direction: FILE or FILE#TENSOR")
     .option("--direction-hook <name>", "hook point at which the direction is read")
-    .option("--positions <list>", "positions asked about: all, or as 3,7-9,-1", positions, "all")
+    .option(
+      "--positions <list>",
+      "positions asked about: all (but the first), or as 0,7-9,-1",
+      positions,
+      "all",
+    )
     .option("--method <name>", "gradient or integrated", method, "integrated")
     .option("--steps <n>", "steps of integrated gradients", count, 16)
     .option("--top <n>", "latents shown", count, 20)
@@ -85,7 +90,12 @@ function addSteer(verbs: CauseVerbs): void {
     .option("--amount <x>", "amount of the direction from --towards and --away", real, 1)
     .option("--hook <name>", "hook point of directions where no SAE is given")
     .option("--mode <name>", "add, clamp, scale or ablate", mode, "add")
-    .option("--positions <list>", "all, prompt, generated, or as 3,7-9,-1", positions, "all")
+    .option(
+      "--positions <list>",
+      "all (but the first), prompt, generated, or as 0,7-9,-1",
+      positions,
+      "all",
+    )
     .option("--without-error", "leave out what the SAE does not explain, where it steers")
     .option("--max-new-tokens <n>", "tokens to write at most", whole, 32)
     .option("--temperature <t>", "0 for greedy", real, 0)

@@ -50,13 +50,20 @@ export function sequenceOf(
   };
 }
 
-/** Whether positions include one of a sequence whose text has `nPrompt` tokens. */
+/**
+ * Whether positions include one of a sequence whose text has `nPrompt` tokens.
+ *
+ * "all" and "prompt" leave position 0 out, BOS or not: models use it as a place to look at when nothing else is to be looked at,
+ * its residual is many times the norm of others, and the SAEs do not explain it. "The Eiffel Tower is located in the city of" on
+ * SmolLM2, layer 9: with position 0, integrated gradients in 16 steps add up to 9.84 of a difference of 4.71 and go with ablation at
+ * r = 0.28; without it to −1.63 of −1.20 (in 64 steps −1.201 of −1.204) and at r = 0.86.
+ */
 export function positionTest(
   positions: TokenPositions,
-  { nBos, nPrompt }: { nBos: number; nPrompt: number },
+  nPrompt: number,
 ): (position: number) => boolean {
-  if (positions === "all") return (position) => position >= nBos;
-  if (positions === "prompt") return (position) => position >= nBos && position < nPrompt;
+  if (positions === "all") return (position) => position > 0;
+  if (positions === "prompt") return (position) => position > 0 && position < nPrompt;
   if (positions === "generated") return (position) => position >= nPrompt;
   const ranges = positions.map(([from, to]) => {
     const fromEnd = (position: number): number => (position < 0 ? nPrompt + position : position);

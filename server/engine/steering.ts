@@ -50,7 +50,7 @@ export async function readSteering(
   }
   const splice = await interventionSplice({
     interventions,
-    at: positionTest(params.positions, { nBos, nPrompt: ids.length }),
+    at: positionTest(params.positions, ids.length),
     layer,
     d_model: lm.config.d_model,
     ...(site ? { site } : {}),

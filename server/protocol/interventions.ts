@@ -2,8 +2,8 @@
 import type { ContextSource } from "./context.ts";
 
 /**
- * Positions of a token sequence, BOS included: all but a BOS that was put in front, those of the text, those that are written after
- * it, or ranges [from, to).
+ * Positions of a token sequence, BOS included: all but the first, those of the text but the first, those that are written after it, or
+ * ranges [from, to).
  */
 export type TokenPositions =
   "all" | "prompt" | "generated" | readonly (readonly [from: number, to: number])[];

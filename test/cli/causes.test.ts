@@ -57,7 +57,7 @@ test("attribute --json: shares of latents, error and meta-latents add up, and ab
   expect(Math.abs(found.sum / (found.value - found.baseline) - 1)).toBeLessThan(0.05);
   expect(found.latents.filter((it) => it.effect !== undefined)).toHaveLength(12);
   expect(found.correlation).toBeGreaterThan(0.8);
-  // BOS is left out unless it is asked for.
+  // The first position is left out unless it is asked for.
   expect(found.error.map((it) => it.position)).not.toContain(0);
 });
 

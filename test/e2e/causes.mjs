@@ -79,11 +79,11 @@ await step(
     await chooseRow(page, "Everywhere");
     await chooseRow(page, "After the token at the cursor");
     await chooseRow(page, "Keep it");
-    const sides = page.locator(".diff-editor .editor.original, .diff-editor .editor.modified");
+    // In a narrow column the editor draws both in one.
+    const diff = page.locator(".monaco-diff-editor");
     await eventually(
-      async () => (await sides.allInnerTexts()).map((it) => it.replaceAll("\u00a0", " ")),
-      ([original = "", steered = ""]) =>
-        /steered by: nothing/.test(original) && /steered by: latent \d+ \+ 150/.test(steered),
+      async () => (await diff.allInnerTexts()).join(" ").replaceAll("\u00a0", " "),
+      (it) => /steered by: nothing/.test(it) && /steered by: latent \d+ \+ 150/.test(it),
     );
     await shot("steered-dark");
   },

@@ -11,6 +11,9 @@ import { LatentTable } from "./latent-table.tsx";
 import { MetaTable } from "./meta-table.tsx";
 import { TokenStrip } from "./token-strip.tsx";
 
+/** Steps of integrated gradients that can be chosen; more add up more exactly. */
+const integratedSteps = [16, 64, 256] as const;
+
 interface PageProps {
   readonly model: AttributionModel;
   readonly state: AttributionState;
@@ -104,12 +107,20 @@ function Choices(props: {
       <label>
         by{" "}
         <select
-          value={method}
-          onChange={(event) =>
-            model.change({ method: event.currentTarget.value as AttributeNext["method"] })
+          value={method === "gradient" ? method : String(asked.steps)}
+          onChange={({ currentTarget: { value } }) =>
+            model.change(
+              value === "gradient"
+                ? { method: value }
+                : { method: "integrated", steps: Number(value) },
+            )
           }
         >
-          <option value="integrated">integrated gradients</option>
+          {integratedSteps.map((steps) => (
+            <option key={steps} value={String(steps)}>
+              integrated gradients, {steps} steps
+            </option>
+          ))}
           <option value="gradient">gradient × activation</option>
         </select>
       </label>

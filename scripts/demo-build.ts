@@ -8,7 +8,7 @@
  * and a training that was stopped goes on, so that it may be stopped at any time. `--replace` puts the new SAEs into `demo/`. It asks nothing
  * of the network. `demo/README.md` says what the recipe aims at; where it differs from the first bundle's, `recipe` says why.
  */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -56,7 +56,7 @@ await stage("activations", "activations/result.json", () => {
   return cli("harvest", "--lm", lm, "--hooks", hook, ...files, ...output);
 });
 await stage("SAEs", "resid2/sae/resid2-6144/cfg.json", () => trainRun("resid2", residualRun()));
-await stage("meta-SAE", "meta/sae/meta-512/cfg.json", () => trainRun("meta", metaRun()));
+await stage("meta-SAE", "meta/sae/cfg.json", () => trainRun("meta", metaRun()));
 await stage("figures", "figures.json", () => {
   const all = names.flatMap((name) => [
     ["--sae", join(demo, "saes", name)],
@@ -126,7 +126,8 @@ async function trainRun(name: string, config: unknown): Promise<void> {
 }
 
 function built(name: string): string {
-  return join(work, name.startsWith("meta") ? "meta" : "resid2", "sae", name);
+  // A run of one SAE writes it into sae/ itself.
+  return name === "meta-512" ? join(work, "meta/sae") : join(work, "resid2/sae", name);
 }
 
 /** Figures of both bundles in a line each. */
@@ -149,8 +150,32 @@ function compare(): void {
       ].join("  "),
     );
   }
-  const meta = JSON.parse(readFileSync(join(work, "meta/result.json"), "utf8")) as object;
-  print(`meta-512, new: ${JSON.stringify(meta)}`);
+  print("meta-512      bundle   explained  shuffled  L0   dead");
+  for (const [bundle, folder] of [
+    ["present", (name: string) => join(demo, "saes", name)],
+    ["new    ", built],
+  ] as const) {
+    const meta = ["meta", "--sae", folder("resid2-6144"), "--meta", folder("meta-512"), "--json"];
+    const output = execFileSync(process.execPath, [program, ...meta], { maxBuffer: 2 ** 28 });
+    const { summary } = JSON.parse(output.toString()) as { summary: Decomposed };
+    print(
+      [
+        `${"".padEnd(12)}  ${bundle}`,
+        summary.varianceExplained.toFixed(3).padStart(9),
+        summary.shuffledEntries.toFixed(3).padStart(8),
+        summary.l0.toFixed(1),
+        summary.dead,
+      ].join("  "),
+    );
+  }
+}
+
+/** What `meta` writes of a meta-SAE, as far as it is shown here. */
+interface Decomposed {
+  readonly varianceExplained: number;
+  readonly shuffledEntries: number;
+  readonly l0: number;
+  readonly dead: number;
 }
 
 /** What `evaluate` writes of an SAE, as far as it is shown here. */

@@ -145,6 +145,11 @@ function report(name: string, [ours, ...peers]: readonly Side[]): void {
         ...(peer ? { peerSamples: peer[key] } : {}),
       });
     }
+    // A long benchmark may be cut short: what is known is said.
+    const [own, theirs] = [median(ours!.ms), peer ? median(peer.ms) : null];
+    console.error(
+      `  ours ${own?.toFixed(0)} ms, ${ours!.peakMB?.toFixed(0)} MB; ${peer?.name ?? "no peer"} ${theirs?.toFixed(0)} ms, ${peer?.peakMB?.toFixed(0)} MB`,
+    );
     if (peer) checks.push(`${name}: ${agreement(ours!.losses, peer.losses)} of ${peer.name}`);
   }
 }

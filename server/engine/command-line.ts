@@ -15,6 +15,7 @@ import { addLint } from "./command-line-lint.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addAbsorptionVerb } from "./command-line-absorption.ts";
+import { addLevelsVerb } from "./command-line-levels.ts";
 import { addRepairVerb } from "./command-line-repair.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
 import { addToyVerb } from "./command-line-toy.ts";
@@ -207,6 +208,7 @@ Cache: ${cacheFolder}`,
   const task = { verb, withEngine, bundledLm: bundled.lm, sampleText, cacheFolder, signal };
   addAbsorptionVerb(task);
   addRepairVerb(task);
+  addLevelsVerb(task);
   return program;
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { Level } from "../../server/engine/absorption/levels.ts";
 import type { RepairedLabel } from "../../server/engine/absorption/repair.ts";
 import type { MetaReport } from "../../server/engine/verbs/meta.ts";
 import type { StitchResult } from "../../server/engine/verbs/stitch.ts";
@@ -78,4 +79,19 @@ test("repair --json: precision and recall of letters before and after, beside sh
     expect(after.recall).toBeGreaterThanOrEqual(before.recall);
     if (parts.every(({ part }) => part === undefined)) expect(after).toEqual(before);
   }
+});
+
+test("levels --json: SAEs and a meta-SAE by length, loss and F1", () => {
+  const saes = ["--sae", demo("resid2-6144"), "--sae", demo("resid2-1024")];
+  const given = ["--meta", demo("meta-512"), "--words-per-label", "10", "--json"];
+  const { code, out, err } = run("levels", ...saes, ...given);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { levels } = JSON.parse(out) as { levels: Level[] };
+  expect(levels.map(({ sae, meta }) => [sae, meta])).toEqual([
+    ["resid2-6144", undefined],
+    ["resid2-6144", "meta-512"],
+    ["resid2-1024", undefined],
+  ]);
+  expect(levels.every(({ f1 }) => f1.length === 4)).toBe(true);
+  expect(levels[0]!.fvu).toBeLessThan(levels[2]!.fvu);
 });

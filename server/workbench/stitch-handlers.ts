@@ -13,11 +13,14 @@ import { cosineRule, type StitchParams, type StitchReport } from "../protocol/st
 import { available } from "./available.ts";
 import { labelOf } from "./labels.ts";
 import { OpenDocument } from "./documents.ts";
+import type { ModelSet } from "./models.ts";
 import { modelsInUse } from "./models-in-use.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Points of a scatter: more cannot be told apart on a screen. */
 const mostPoints = 8000;
+/** SAEs that are loaded in search of one that is narrower than the one in use. */
+const mostTries = 3;
 
 type Methods = Pick<
   DecoderPageMethods,
@@ -69,29 +72,52 @@ export function stitchHandlers(workbench: Workbench): Handlers<Methods> {
   };
 }
 
-/** SAEs that are known of, and two that belong together: those in use, or the bundled ones beside the bundled model. */
+/** SAEs that are known of, and two that belong together if such are in use, bundled with the model or named beside it. */
 async function candidates(
   workbench: Workbench,
   uri: string | undefined,
 ): Promise<ReturnType<Methods["stitchCandidates"]>> {
   const set = await modelsInUse(workbench, uri);
-  const { bundled } = workbench.options;
-  const infos = [...set.saes];
-  if (set.lm.path === bundled.lm)
-    for (const { path, name } of bundled.saes) {
-      const id = name === undefined ? {} : { id: name };
-      infos.push(await workbench.reader.call("loadSae", { path, lm: set.lm.id, ...id }));
-    }
-  const texts = infos.filter(({ metaOf }) => metaOf === undefined);
-  const [b] = texts;
-  const a = b && texts.find((it) => it.hook === b.hook && it.d_sae < b.d_sae && it.d_in === b.d_in);
-  const metas = new Set(infos.flatMap((it) => (it.metaOf === undefined ? [] : [it.path])));
+  const [wide] = set.saes;
+  const narrow = wide && (await narrowerOne(workbench, set, wide));
+  const metas = new Set(set.metas.map(({ path }) => path));
   return {
     candidates: available(workbench)
       .saes.filter(({ path }) => !metas.has(path))
       .map(({ id, path, detail }) => ({ id, path, detail })),
-    ...(a && b ? { a: a.path, b: b.path } : {}),
+    ...(wide && narrow ? { a: narrow.path, b: wide.path } : {}),
   };
+}
+
+/** A narrower SAE on the same hook point: of those in use, else the first of a few that are named for the model. */
+async function narrowerOne(
+  { reader, options: { bundled }, latentsFile }: Workbench,
+  { lm, saes, metas }: ModelSet,
+  wide: SaeInfo,
+): Promise<SaeInfo | undefined> {
+  const fits = (it: SaeInfo): boolean =>
+    it.metaOf === undefined &&
+    it.hook === wide.hook &&
+    it.d_in === wide.d_in &&
+    it.d_sae < wide.d_sae;
+  const used = saes.find(fits);
+  if (used) return used;
+  const named = [{ lm: latentsFile?.lm, saes: latentsFile?.saes ?? [] }, bundled]
+    .filter((it) => it.lm === lm.path)
+    .flatMap((it) => it.saes);
+  const loaded = new Set([...saes, ...metas].map(({ path }) => path));
+  for (const { path, name, facts } of named
+    .filter((it) => !loaded.has(it.path))
+    .slice(0, mostTries)) {
+    const info = await reader.call("loadSae", {
+      path,
+      lm: lm.id,
+      ...(name === undefined ? {} : { id: name }),
+      ...(facts ? { facts } : {}),
+    });
+    if (fits(info)) return info;
+  }
+  return undefined;
 }
 
 async function measure(

@@ -43,6 +43,13 @@ await step("the explorer shows the demo's meta-SAE", async () => {
 await step("two SAEs are measured and their latents listed", async () => {
   await runCommand(page, "Latent Workbench: Stitch SAEs…");
   const frame = await webviewFrame(page, "form select");
+  // The workspace names one SAE of its own; the other one comes from the bundled demo.
+  for (const [nth, id] of ["resid2-1024", "resid2-6144"].entries()) {
+    const select = frame.locator("form select").nth(nth);
+    const option = select.locator("option", { hasText: `${id} (` }).first();
+    await option.waitFor({ state: "attached" });
+    await select.selectOption(await option.getAttribute("value"));
+  }
   await frame.getByRole("spinbutton", { name: "tokens" }).fill("400");
   await frame.getByRole("spinbutton", { name: "latents with cross-entropy" }).fill("4");
   await frame.getByRole("button", { name: "Measure" }).click();

@@ -31,6 +31,7 @@ const parts = [
   script("browser", 2400, "test/e2e/run.mjs"),
   script("training in the browser", 2400, "test/e2e/train.mjs"),
   script("explorer in the browser", 2400, "test/e2e/explorer.mjs"),
+  script("attribution and steering in the browser", 1200, "test/e2e/causes.mjs"),
   script("toy models in the browser", 1200, "test/e2e/toy.mjs"),
   script("pages about decoders in the browser", 2400, "test/e2e/decoders.mjs"),
   script("extension host", 1800, "test/e2e/exthost.mjs"),

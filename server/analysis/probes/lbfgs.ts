@@ -6,6 +6,11 @@ export type Objective = (at: Float64Array) => { value: number; gradient: Float64
 const memory = 10;
 /** Sufficient decrease, and the curvature condition of a line search. */
 const [decrease, curvature] = [1e-4, 0.9];
+/**
+ * Values that differ by less than this share are the same: products in float32 know a loss no better. Near a minimum the slopes
+ * alone then say whether a step is good (Hager and Zhang 2005, SIAM J. Optim. 16(1), the approximate Wolfe conditions).
+ */
+const valueNoise = 1e-7;
 
 /** A local minimum, to where no partial derivative is larger than `tolerance`. */
 export function minimize(
@@ -73,10 +78,15 @@ function search(
   for (let trial = 0; trial < 30; trial++) {
     const at = x.map((it, i) => it + step * direction[i]!);
     const found = objective(at);
-    if (!(found.value <= value + decrease * step * slope)) high = step;
+    const slopeThere = inner(found.gradient, direction);
+    const isLower =
+      found.value <= value + decrease * step * slope ||
+      (found.value <= value + valueNoise * Math.abs(value) &&
+        slopeThere <= (2 * decrease - 1) * slope);
+    if (!isLower) high = step;
     else {
       best = { x: at, ...found };
-      if (inner(found.gradient, direction) >= curvature * slope) return best;
+      if (slopeThere >= curvature * slope) return best;
       low = step;
     }
     step = Number.isFinite(high) ? (low + high) / 2 : step * 2;

@@ -19,6 +19,7 @@ function line(it: TokenAbsorption): string {
     `probe ${it.probability.toFixed(2)} (F1 ${figure(it.probeF1 ?? 0)} on held-out words)`,
     ...mainText(it),
     ...carriers(it),
+    ...whyText(it),
   ];
   return `${head}: ${parts.join("; ")}${it.verdict === "absorbed" ? ` · *${rule}*` : ""}`;
 }
@@ -78,5 +79,16 @@ function carriers({ strongest = [], main = [], projection, isPartial, verdict }:
   const share = (other.projection / projection).toFixed(2);
   return [
     `#${other.latent} carries ${share} of the probe's projection (cosine ${other.cosine.toFixed(2)})`,
+  ];
+}
+
+/** What pushed the main latent and what held it down. */
+function whyText({ why, main = [] }: TokenAbsorption): string[] {
+  const [first] = main;
+  const [row] = why?.rows ?? [];
+  if (!why || !first || !row) return [];
+  const others = why.rest + why.rows.slice(1).reduce((sum, it) => sum + it.part, 0);
+  return [
+    `of #${first.latent}'s pre-activation the probe's direction gives ${figure(why.probe)}, #${row.latent}'s row besides it ${figure(row.part)} (cosine with #${first.latent}'s encoder ${row.encoderCosine.toFixed(2)}), the rest ${figure(others)}`,
   ];
 }

@@ -128,6 +128,19 @@ export interface TokenAbsorption {
     readonly preActivation?: number;
     readonly threshold?: number;
   }[];
+  /**
+   * For an absorbed word: the first main latent's pre-activation over the probe's direction, the rows of the strongest latents besides
+   * that direction, and the rest (with the bias).
+   */
+  readonly why?: {
+    readonly probe: number;
+    readonly rows: readonly {
+      readonly latent: number;
+      readonly part: number;
+      readonly encoderCosine: number;
+    }[];
+    readonly rest: number;
+  };
   /** The latents that carry most of the projection, at most three. */
   readonly strongest?: readonly LatentShare[];
 }

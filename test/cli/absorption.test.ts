@@ -68,6 +68,15 @@ test("main latents, cosines and absorbed words of resid2-6144-k2; the second run
   expect(written).toEqual(report);
 }, 120_000);
 
+test("in running text words are read where they stand, and what the sample is too short for is said", () => {
+  const { out } = run("--sae", join(demo, "saes/resid2-1024"), "--setting", "text", "--json");
+  const [report] = (JSON.parse(out) as { saes: AbsorptionReport[] }).saes;
+  expect(report).toMatchObject({ setting: "text", sae: "resid2-1024" });
+  expect(report!.trainWords).toBeGreaterThan(300);
+  expect(report!.problems.join()).toContain("too few words for");
+  expect(report!.labels.some((it) => !it.probeCounts)).toBe(true);
+}, 60_000);
+
 test.each([
   [["--sae", "nowhere"], /no SAE at nowhere/],
   [["--sae", join(demo, "saes/resid2-1024"), "--labels", "nothing"], /no labelled task nothing/],

@@ -47,6 +47,14 @@ test("nothing is said before a task is prepared; then for, from and have are abs
         `\\*\\*absorbed\\*\\* · first-letter “${letter}”: probe (1\\.00|0\\.\\d\\d) \\(F1 [01][.\\d]* on held-out words\\); main #${main} silent \\(pre-activation [\\d.-]+, threshold 52\\.7, F1 0\\.\\d+\\); #${absorber} carries [01]\\.\\d\\d of the probe's projection`,
       ),
     );
+    // Why the main latent stayed silent: parts that sum to its pre-activation.
+    const parts =
+      /probe's direction gives ([\d.-]+), #\d+'s row besides it ([\d.-]+) \(cosine with #\d+'s encoder -?0\.\d\d\), the rest ([\d.-]+)/.exec(
+        hover,
+      );
+    const sum = [1, 2, 3].reduce((total, at) => total + Number(parts?.[at]), 0);
+    const preActivation = Number(/pre-activation ([\d.-]+),/.exec(hover)?.[1]);
+    expect(Math.abs(sum - preActivation)).toBeLessThan(2);
   }
   for (const word of ["found", "free"]) {
     const hover = await hoverOn(firingUri, firing, word);
@@ -60,4 +68,4 @@ test("nothing is said before a task is prepared; then for, from and have are abs
   expect(textOf(await client.hover(plain, { line: 4, character: 9 })) ?? "").not.toContain(
     "first-letter",
   );
-}, 180_000);
+}, 400_000);

@@ -2,12 +2,13 @@
  * Absorption at the tokens of a text, by a task that was prepared before: which label a word has, what the probe says there, and
  * whether the label's main latents fire, were absorbed, or do not exist. A few products per word; nothing is run.
  */
-import type { TokenAbsorption } from "../../protocol/absorption.ts";
+import type { LatentShare, TokenAbsorption } from "../../protocol/absorption.ts";
 import { dot, type LinearProbe, probeProbabilities } from "../probes/linear-probe.ts";
 import { isWholeWord } from "../tasks/words-in-text.ts";
 import type { LatentEncoder } from "./encoders.ts";
 import { type ActiveLatents, projectionReading } from "./projection-rule.ts";
 import { minProbeF1 } from "./summary.ts";
+import { silenceParts } from "./why-silent.ts";
 
 /** One label of a prepared task. */
 export interface PreparedLabel {
@@ -42,6 +43,8 @@ export interface JudgedRows {
   /** `[tokens, d]` */
   readonly x: Float32Array;
   readonly active: (token: number) => ActiveLatents;
+  /** Decoder rows of some latents `[latents, d]`; absent where they do not write to what the SAE reads. */
+  readonly decoderRows?: (latents: readonly number[]) => Float32Array;
 }
 
 /** Latents that are shown of those that carry most. */
@@ -119,8 +122,26 @@ function judge(
   if (probability <= 0.5) return { ...figures, verdict: "not-judged", reason: "probe-unsure" };
   if (prepared.mainF1 < minProbeF1) return { ...figures, verdict: "no-latent" };
   if (reading.mainFires) return { ...figures, verdict: "fires" };
-  if (reading.isFull || reading.fraction >= 1) return { ...figures, verdict: "absorbed" };
+  if (reading.isFull || reading.fraction >= 1) {
+    const why = whySilent(task, figures, { rows, x, direction });
+    return { ...figures, ...(why ? { why } : {}), verdict: "absorbed" };
+  }
   return { ...figures, verdict: "not-judged", reason: "no-absorber" };
+}
+
+/** Of the first main latent, over the latents that carry most. */
+function whySilent(
+  { encoders }: PreparedTask,
+  { main, strongest }: { main: readonly { latent: number }[]; strongest: readonly LatentShare[] },
+  at: { rows: JudgedRows; x: Float32Array; direction: Float32Array },
+): TokenAbsorption["why"] {
+  const encoder = encoders.get(main[0]?.latent ?? -1);
+  const latents = strongest.map((it) => it.latent);
+  const decoderRows = at.rows.decoderRows?.(latents);
+  if (!encoder || !decoderRows) return undefined;
+  const { direction } = at;
+  const acts = strongest.map((it) => it.activation);
+  return silenceParts(encoder, at.x, { direction, latents, acts, decoderRows });
 }
 
 function mainLatent(

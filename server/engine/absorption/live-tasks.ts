@@ -88,6 +88,7 @@ export class LiveTasks {
         ids: rows.ids,
         texts: Array.from(rows.ids, (id) => lm.tokenizer.tokenText(id)),
         x: rows.x,
+        ...(sae.hookOut ? {} : { decoderRows: (wanted) => sae.sae.decoderRows(wanted) }),
         active: (token) => ({
           latents: latents.subarray(offsets[token], offsets[token + 1]),
           acts: acts.subarray(offsets[token], offsets[token + 1]),

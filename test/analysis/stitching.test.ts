@@ -172,7 +172,10 @@ describe("a toy with planted novel latents", () => {
     expect(components).toHaveLength(known);
     expect(components.find((it) => it.narrow.includes(0))?.wide).toEqual([0, 1]);
 
-    const path = pathSteps(novelLatents(cosines.best, "effect", effects), components, 8);
+    const path = pathSteps(novelLatents(cosines.best, "effect", effects), components, {
+      pieces: 8,
+      fired: effects.fired,
+    });
     const walked = new Composition(pair);
     const errors = path.map(({ phase, apply }) => {
       apply(walked);

@@ -28,15 +28,25 @@ export interface PathStep {
   readonly apply: (composition: Composition) => void;
 }
 
-/** The steps, at most `pieces` in each of the first two phases. */
+/**
+ * The steps, at most `pieces` in each of the first two phases. Latents that never fire on the sample change nothing there and go in
+ * with the last ones that do.
+ */
 export function pathSteps(
   novel: readonly number[],
   components: readonly Component[],
-  pieces: number,
+  { pieces, fired }: { pieces: number; fired: Int32Array },
 ): PathStep[] {
+  const seen = inPieces(
+    novel.filter((latent) => fired[latent]! > 0),
+    pieces,
+  );
+  const unseen = novel.filter((latent) => fired[latent] === 0);
+  const inserted =
+    seen.length === 0 ? [unseen] : [...seen.slice(0, -1), [...seen.at(-1)!, ...unseen]];
   return [
     { phase: "start", apply: () => {} },
-    ...inPieces(novel, pieces).map((some): PathStep => ({
+    ...inserted.map((some): PathStep => ({
       phase: "insert",
       apply: (it) => it.insert(some),
     })),

@@ -150,7 +150,10 @@ export class Measurement {
     pace: Pace,
   ): Promise<{ path: PathPoint[]; cleanCe: number | null }> {
     const composition = new Composition(this.pair);
-    const steps = pathSteps(this.novel(rule), this.components, points);
+    const steps = pathSteps(this.novel(rule), this.components, {
+      pieces: points,
+      fired: this.effects.fired,
+    });
     const path: PathPoint[] = [];
     const cleanCe = await this.#loss(undefined, pace);
     for (const [at, { phase, apply }] of steps.entries()) {

@@ -152,7 +152,7 @@ export function fakeStitching({ slow = false } = {}) {
       fit: { mse: 4000, fvu: 0.16, l0: 19.8, ce: 4.9 },
     }),
     pickTexts: () => ["/texts/a.txt"],
-    pickFolder: ({ name }) => ({ folder: `/work/${name}` }),
+    pickFolder: ({ name }) => ({ folder: `/saes/${name}` }),
     useSae: () => null,
   };
   return { handlers, listed };

@@ -66,7 +66,7 @@ test("main latents, cosines and absorbed words of resid2-6144-k2; the second run
   expect(again.out).toBe(first.out);
   const written = JSON.parse(readFileSync(join(folder, "resid2-6144-k2.json"), "utf8")) as object;
   expect(written).toEqual(report);
-}, 120_000);
+}, 1_200_000);
 
 test("in running text words are read where they stand, and what the sample is too short for is said", () => {
   const { out } = run("--sae", join(demo, "saes/resid2-1024"), "--setting", "text", "--json");

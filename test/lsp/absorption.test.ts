@@ -68,4 +68,4 @@ test("nothing is said before a task is prepared; then for, from and have are abs
   expect(textOf(await client.hover(plain, { line: 4, character: 9 })) ?? "").not.toContain(
     "first-letter",
   );
-}, 400_000);
+}, 1_800_000);

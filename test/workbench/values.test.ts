@@ -38,6 +38,7 @@ test("latents.jsonc with comments, names and facts", () => {
     saes: [{ path: "a/b" }, { path: "c", name: "d", facts: { k: 50 } }],
     pinned: [],
     labels: { d: { "7": "seven" } },
+    rules: [],
   });
   expect(() => parseLatentsFile('{\n "saes": [1 2] }', "/w/latents.jsonc")).toThrow(
     "/w/latents.jsonc, line 2: CommaExpected",

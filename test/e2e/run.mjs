@@ -81,7 +81,7 @@ await step("after a character is typed the hover is about the new text", async (
 });
 
 await step("heat is drawn in the editor", async () => {
-  await runCommand(page, "Latent Workbench: Show Heat");
+  await runCommand(page, "Latent Workbench: Show Heat…");
   await chooseRow(page, "Strongest activation");
   const colours = await eventually(heatColours, (it) => it.length >= 3);
   note(`${colours.length} colours of heat`);

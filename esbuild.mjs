@@ -48,6 +48,7 @@ const bundles = {
       "webviews/toy": "webviews/toy/main.tsx",
       "webviews/meta": "webviews/meta/main.tsx",
       "webviews/stitching": "webviews/stitching/main.tsx",
+      "webviews/absorption": "webviews/absorption/main.tsx",
     },
     loader: { ".ttf": "file" },
   },

@@ -33,6 +33,7 @@ export interface ClientParts {
   readonly toys: ToyPage;
   readonly metas: DecoderPage;
   readonly stitching: DecoderPage;
+  readonly absorption: DecoderPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

@@ -77,6 +77,7 @@ export const commands: Readonly<Record<string, Command>> = {
     metas.open(typeof latent === "number" ? latent : undefined);
   },
   stitchSaes: ({ stitching }) => stitching.open(),
+  openAbsorptionPage: ({ absorption }) => absorption.open(),
   prepareAbsorption,
 };
 

@@ -1,8 +1,9 @@
 /**
- * The pages about decoders, the meta-SAE explorer and stitching: one of each for the window. Questions go on to the language
+ * The pages about decoders, the meta-SAE explorer and stitching, and the one about absorption: one of each for the window. Questions go on to the language
  * server; files and folders are picked here.
  */
 import * as vscode from "vscode";
+import type { AbsorptionPageMethods } from "../server/protocol/absorption.ts";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
 import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
 import { rememberChoice } from "./choose-models.ts";
@@ -10,13 +11,15 @@ import { activeTextEditor } from "./documents.ts";
 import { pageHtml, pageOptions } from "./page-html.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
+type ServerMethods = DecoderPageMethods & AbsorptionPageMethods;
+
 /** What tells the pages apart. */
 export interface DecoderPageKind {
   /** Of its script and of its view. */
-  readonly name: "meta" | "stitching";
+  readonly name: "meta" | "stitching" | "absorption";
   readonly title: string;
   /** The methods of the server that it may call. */
-  readonly passedOn: readonly (keyof DecoderPageMethods)[];
+  readonly passedOn: readonly (keyof ServerMethods)[];
 }
 
 /** The meta-SAE explorer. */
@@ -40,7 +43,14 @@ export const stitchingPage: DecoderPageKind = {
   passedOn: ["stitchCandidates", "stitchMeasure", "stitchProgress", "stitchLatents", "stitchWrite"],
 };
 
-type PageTable = DecoderPageMethods & DecoderHostMethods;
+/** Absorption. */
+export const absorptionPage: DecoderPageKind = {
+  name: "absorption",
+  title: "Absorption",
+  passedOn: ["absorptionChoices", "measureAbsorption", "absorptionProgress"],
+};
+
+type PageTable = ServerMethods & DecoderHostMethods;
 
 /** A page, while there is one; also brings it back after a reload of the window. */
 export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerializer {
@@ -137,7 +147,7 @@ export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerial
             signal: this.#closed ? AbortSignal.any([signal, this.#closed]) : signal,
           }),
       ]),
-    ) as unknown as Handlers<DecoderPageMethods>;
+    ) as unknown as Handlers<ServerMethods>;
     return {
       ...passedOn,
       start: () => this.#start,

@@ -9,7 +9,7 @@ import { AttributionPage } from "./attribution-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { ExplorerPage } from "./explorer-page.ts";
-import { DecoderPage, metaPage, stitchingPage } from "./decoder-page.ts";
+import { absorptionPage, DecoderPage, metaPage, stitchingPage } from "./decoder-page.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { showLatentsView } from "./latents-view.ts";
@@ -53,6 +53,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const decoderParts = { extensionUri: context.extensionUri, server, log };
   const metas = new DecoderPage(metaPage, decoderParts);
   const stitching = new DecoderPage(stitchingPage, decoderParts);
+  const absorption = new DecoderPage(absorptionPage, decoderParts);
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -74,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     toys,
     metas,
     stitching,
+    absorption,
   };
   context.subscriptions.push(
     log,
@@ -92,7 +94,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   context.subscriptions.push(attribution, steered);
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
-  context.subscriptions.push(metas, stitching);
+  context.subscriptions.push(metas, stitching, absorption);
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

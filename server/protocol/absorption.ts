@@ -171,8 +171,34 @@ export interface AbsorptionReaderMethods {
   absorptionProgress(params: Record<string, never>): { share: number; text: string };
 }
 
+/** What the absorption page is told of a measurement: the report, and labels of the latents in it by their numbers. */
+export interface MeasuredAbsorption {
+  readonly report: AbsorptionReport;
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/** What the absorption page asks of the server. */
+export interface AbsorptionPageMethods {
+  /** Tasks, and the SAEs in use at a document. */
+  absorptionChoices(params: { uri?: string }): {
+    lm: string;
+    saes: { id: string; detail: string }[];
+    tasks: { name: string; labels: string; detail: string }[];
+  };
+  /** Measures one of these SAEs in the reader; hovers judge by the task from then on. */
+  measureAbsorption(params: {
+    uri?: string;
+    sae: string;
+    labels: string;
+    setting: AbsorptionSetting;
+    texts?: readonly string[];
+  }): MeasuredAbsorption;
+  /** How far the measurement under way has come. */
+  absorptionProgress(params: Record<string, never>): { share: number; text: string };
+}
+
 /** What pages and the client ask of the server about absorption. */
-export interface AbsorptionMethods {
+export interface AbsorptionMethods extends AbsorptionPageMethods {
   /** Built-in tasks and those of the workspace's `labels` folders. */
   absorptionTasks(params: Record<string, never>): {
     tasks: { name: string; labels: string; detail: string }[];

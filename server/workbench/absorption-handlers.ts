@@ -2,9 +2,17 @@
 import { basename, join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { exists, isFolder, listFolder } from "../files/disk.ts";
-import type { AbsorptionMethods, PreparedAbsorption } from "../protocol/absorption.ts";
+import type {
+  AbsorptionMethods,
+  AbsorptionReport,
+  MeasuredAbsorption,
+  PreparedAbsorption,
+} from "../protocol/absorption.ts";
+import type { SaeInfo } from "../protocol/reader.ts";
 import type { Handlers } from "../protocol/rpc.ts";
 import { OpenDocument } from "./documents.ts";
+import { labelOf } from "./labels.ts";
+import { modelsInUse } from "./models-in-use.ts";
 import type { PageSurroundings } from "./pages.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -29,20 +37,77 @@ export function absorptionHandlers(
   workbench: Workbench,
   surroundings: PageSurroundings,
 ): Handlers<AbsorptionMethods> {
+  const tasks = () => [...workspaceTasks(workbench), ...builtIn];
   return {
-    absorptionTasks: () => ({ tasks: [...workspaceTasks(workbench), ...builtIn] }),
+    absorptionTasks: () => ({ tasks: tasks() }),
+    absorptionChoices: async ({ uri }) => {
+      const { lm, saes } = await modelsInUse(workbench, uri);
+      const described = saes.map(({ id, d_sae, hook }) => ({
+        id,
+        detail: `${d_sae} latents at ${hook}`,
+      }));
+      return { lm: lm.id, saes: described, tasks: tasks() };
+    },
+    absorptionProgress: () => workbench.reader.call("absorptionProgress", {}),
+    measureAbsorption: (params, signal) => {
+      checkTrusted(workbench, params);
+      return measure(workbench, params, signal);
+    },
     prepareAbsorption: (params, signal) => {
-      const isBuiltIn = builtIn.some((it) => it.labels === params.labels);
-      if (!workbench.options.trusted && !(isBuiltIn && params.texts === undefined))
-        throw new UserError(
-          "not-trusted",
-          "files of a workspace that you do not trust are not read as tasks; trust it first",
-        );
+      checkTrusted(workbench, params);
       return surroundings.withProgress("Absorption probe", signal, (report, cancelled) =>
         prepare(workbench, params, { report, signal: cancelled }),
       );
     },
   };
+}
+
+/** Refuses files as tasks and texts where the workspace is not trusted. */
+function checkTrusted(
+  { options }: Workbench,
+  { labels, texts }: { readonly labels: string; readonly texts?: readonly string[] },
+): void {
+  const isBuiltIn = builtIn.some((it) => it.labels === labels);
+  if (options.trusted || (isBuiltIn && texts === undefined)) return;
+  throw new UserError(
+    "not-trusted",
+    "files of a workspace that you do not trust are not read as tasks; trust it first",
+  );
+}
+
+/** One SAE for the page. */
+async function measure(
+  workbench: Workbench,
+  { uri, sae: id, ...choice }: Parameters<AbsorptionMethods["measureAbsorption"]>[0],
+  signal: AbortSignal,
+): Promise<MeasuredAbsorption> {
+  const { lm, saes } = await modelsInUse(workbench, uri);
+  const sae = saes.find((it) => it.id === id);
+  if (!sae)
+    throw new UserError("sae-not-in-use", `${id} is not in use any more; choose another SAE`);
+  const params = { lm: lm.id, sae: id, ...choice };
+  const { report } = await workbench.reader.call("prepareAbsorption", params, signal);
+  workbench.readAgain();
+  return { report, names: namesIn(report, workbench, sae) };
+}
+
+/** Labels of the latents that a report names. */
+function namesIn(
+  { labels }: AbsorptionReport,
+  { latentsFile }: Workbench,
+  sae: SaeInfo,
+): Record<string, string> {
+  const named = labels.flatMap(({ main, absorbers, words }) => [
+    ...main,
+    ...absorbers,
+    ...words.flatMap(({ strongest }) => strongest),
+  ]);
+  const names: Record<string, string> = {};
+  for (const { latent } of named) {
+    const name = labelOf(latentsFile, sae, latent);
+    if (name !== undefined) names[String(latent)] = name;
+  }
+  return names;
 }
 
 /** Task files in the `labels` folders of the workspace. */

@@ -12,9 +12,12 @@ import { startServer } from "./vscode-server.mjs";
 
 requireParts("pages about decoders in the browser", missingParts());
 // The pages by themselves, in states that the real server is seldom in.
-const gallery = spawnSync(process.execPath, ["test/e2e/decoders-gallery.mjs"], { cwd: repoRoot });
-process.stdout.write(gallery.stdout);
-process.stderr.write(gallery.stderr);
+const galleries = ["decoders-gallery", "absorption-gallery"].map((name) => {
+  const gallery = spawnSync(process.execPath, [`test/e2e/${name}.mjs`], { cwd: repoRoot });
+  process.stdout.write(gallery.stdout);
+  process.stderr.write(gallery.stderr);
+  return gallery;
+});
 
 const server = await startServer({ vsix: packExtension(), workspace: join(repoRoot, "demo") });
 const { browser, page, outside } = await startBrowser();
@@ -68,4 +71,4 @@ await step("nothing left the machine", () => {
 await browser.close();
 await server.stop();
 const own = report.end();
-process.exitCode = gallery.status === 0 ? own : 1;
+process.exitCode = galleries.every(({ status }) => status === 0) ? own : 1;

@@ -36,6 +36,19 @@ test("nothing is said before a task is prepared; then for, from and have are abs
     setting: "prompts",
   });
   expect(prepared.map((it) => it.sae)).toEqual(["resid2-6144-k2"]);
+  // What the page asks: the same figures, recalled, with labels for what they name.
+  const { saes } = await client.page("absorptionChoices", { uri: absorbedUri });
+  expect(saes.map((it) => it.id)).toEqual(["resid2-6144-k2"]);
+  const { report } = await client.page("measureAbsorption", {
+    uri: absorbedUri,
+    sae: "resid2-6144-k2",
+    labels: join(repoRoot, "demo/labels/first-letter.jsonc"),
+    setting: "prompts",
+  });
+  expect(report).toEqual(prepared[0]?.report);
+  const f = report.labels.find((it) => it.label === "f");
+  expect(f?.main.map((it) => it.latent)).toContain(1527);
+  for (const it of f?.words ?? []) expect(it.strongest.length, it.word).toBeGreaterThan(0);
   for (const [word, letter, main, absorber] of [
     ["for", "f", 1527, 5982],
     ["from", "f", 1527, 2950],

@@ -1,15 +1,6 @@
-/** The host of a page about decoders, and what a model of such a page tells of failures. */
-import type {
-  DecoderHostMethods,
-  DecoderPageMethods,
-} from "../../server/protocol/decoder-pages.ts";
+/** The host of a page about decoders or absorption. */
 import { Caller } from "../../server/protocol/rpc.ts";
-
-/** The table that these pages call. */
-export type DecoderTable = DecoderPageMethods & DecoderHostMethods;
-
-/** Where calls go. */
-export type DecoderHost = Pick<Caller<DecoderTable>, "call">;
+import type { DecoderHost, DecoderTable } from "./decoder-host.ts";
 
 declare function acquireVsCodeApi(): { postMessage(message: unknown): void };
 
@@ -31,10 +22,4 @@ export function drawing(draw: () => void): void {
     attributeFilter: ["class", "data-vscode-theme-id"],
   });
   draw();
-}
-
-/** A failure for people; undefined for what was cancelled. */
-export function problemText(error: unknown): string | undefined {
-  if ((error as Error).name === "AbortError") return undefined;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -8,7 +8,7 @@ import type {
   NamedMember,
 } from "../../server/protocol/decoder-pages.ts";
 import type { MetaSummary } from "../../server/protocol/meta.ts";
-import { type DecoderHost, problemText } from "../decoders/host.ts";
+import { type DecoderHost, problemText } from "../decoders/decoder-host.ts";
 
 /** A meta-latent with the members that are shown of it. */
 export type ShownMembers = NamedLatent & { count: number; members: readonly NamedMember[] };

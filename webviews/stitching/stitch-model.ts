@@ -6,7 +6,7 @@ import type {
   StitchLatent,
 } from "../../server/protocol/decoder-pages.ts";
 import type { Rule, StitchChoice, StitchedSae } from "../../server/protocol/stitching.ts";
-import { type DecoderHost, problemText } from "../decoders/host.ts";
+import { type DecoderHost, problemText } from "../decoders/decoder-host.ts";
 
 type Listing = Parameters<DecoderPageMethods["stitchLatents"]>[0];
 

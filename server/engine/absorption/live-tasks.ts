@@ -42,6 +42,7 @@ export class LiveTasks {
     { step, signal }: Pick<Work, "step" | "signal">,
   ): Promise<PreparedAbsorption> {
     const { cacheFolder, sampleText } = this.#settings;
+    this.#progress = { share: 0, text: "beginning" };
     const work: Work = {
       step,
       signal,

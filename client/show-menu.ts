@@ -38,6 +38,12 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
       command: "chooseSaes",
     },
     { label: "$(cloud-download) Download model or SAE…", command: "download" },
+    separator("Pages"),
+    { label: "$(search) Explore latents", command: "exploreLatents" },
+    { label: "$(type-hierarchy-sub) Explore meta-SAE", command: "exploreMetaSae" },
+    { label: "$(git-compare) Stitch SAEs…", command: "stitchSaes" },
+    { label: "$(beaker) Toy models", command: "openToyPage" },
+    { label: "$(graph-line) Training", command: "openTrainingPage" },
     separator("Reader"),
     {
       label: "$(debug-restart) Restart reader",

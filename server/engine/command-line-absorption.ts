@@ -1,25 +1,37 @@
 /** The verb `absorption`: which latents took over from which on a labelled task, for one SAE or many. */
-import { type Command, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import { defaultMaxK, largestK } from "../analysis/probes/k-sparse.ts";
 import { writeFileAtomic } from "../files/disk.ts";
 import type { AbsorptionReport } from "../protocol/absorption.ts";
-import { measure } from "./absorption/run.ts";
+import { type AbsorptionChoice, measure } from "./absorption/run.ts";
 import { collect, count, oneOf } from "./command-line-options.ts";
-import type { CommonOptions } from "./command-line.ts";
-import type { Engine } from "./engine.ts";
+import type { EngineVerbs } from "./command-line.ts";
 
 /** What the verb needs of the program around it. */
-export interface AbsorptionVerb {
-  readonly verb: (name: string, description: string) => Command;
-  readonly withEngine: <T>(
-    options: CommonOptions,
-    work: (engine: Engine) => Promise<T>,
-  ) => Promise<T>;
+export interface AbsorptionVerb extends EngineVerbs {
   readonly bundledLm: string;
   readonly sampleText: string;
   readonly cacheFolder: string;
-  readonly signal: AbortSignal;
+}
+
+/** A task as `repair` and `levels` measure it: in its prompts, by the default probe, on held-out words. */
+export function heldOutChoice(options: {
+  readonly labels: string;
+  readonly wordsPerLabel?: number | undefined;
+  readonly seed: number;
+}): AbsorptionChoice {
+  return {
+    labels: options.labels,
+    setting: "prompts",
+    texts: [],
+    perLabel: options.wordsPerLabel,
+    seed: options.seed,
+    probe: "logistic",
+    judge: "held-out",
+    selection: "mean-difference",
+    maxK: defaultMaxK,
+  };
 }
 
 /** Lines for people come no more often than this. */

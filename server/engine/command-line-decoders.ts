@@ -1,30 +1,17 @@
 /** The verbs about decoders: `meta`, `stitch`. */
-import { type Command, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import { UserError } from "../base/errors.ts";
-import type { CommonOptions } from "./command-line.ts";
-import type { Engine } from "./engine.ts";
+import type { EngineVerbs } from "./command-line.ts";
 import { metaReport, printMetaReport } from "./verbs/meta.ts";
 import { printStitchResult, stitchVerb } from "./verbs/stitch.ts";
 
-/** What these verbs need of the program around them. */
-export interface DecoderVerbs {
-  /** A new verb with the common options. */
-  readonly verb: (name: string, description: string) => Command;
-  /** Opens an engine for some work. */
-  readonly withEngine: <T>(
-    options: CommonOptions,
-    work: (engine: Engine) => Promise<T>,
-  ) => Promise<T>;
-  readonly signal: AbortSignal;
-}
-
 /** Adds the verbs. */
-export function addDecoderVerbs(verbs: DecoderVerbs): void {
+export function addDecoderVerbs(verbs: EngineVerbs): void {
   addMeta(verbs);
   addStitch(verbs);
 }
 
-function addMeta({ verb, withEngine, signal }: DecoderVerbs): void {
+function addMeta({ verb, withEngine, signal }: EngineVerbs): void {
   verb("meta", "break an SAE's latents down into the latents of a meta-SAE")
     .requiredOption("--sae <path>", "the parent: the SAE whose decoder rows the meta-SAE reads")
     .requiredOption("--meta <path>", "the meta-SAE")
@@ -41,7 +28,7 @@ function addMeta({ verb, withEngine, signal }: DecoderVerbs): void {
     );
 }
 
-function addStitch({ verb, withEngine, signal }: DecoderVerbs): void {
+function addStitch({ verb, withEngine, signal }: EngineVerbs): void {
   verb("stitch", "tell a wide SAE's new latents from those that a narrow one has, too")
     .argument("<a>", "an SAE")
     .argument(

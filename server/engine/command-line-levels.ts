@@ -1,11 +1,10 @@
 /** The verb `levels`: which of several decompositions helps for a labelled task. */
-import { defaultMaxK } from "../analysis/probes/k-sparse.ts";
 import { UserError } from "../base/errors.ts";
 import { Cache } from "../files/cache.ts";
 import { type Level, levelsOf, valueBits } from "./absorption/levels.ts";
 import { wordPlan } from "./absorption/run.ts";
 import { probeStage } from "./absorption/word-activations.ts";
-import type { AbsorptionVerb } from "./command-line-absorption.ts";
+import { type AbsorptionVerb, heldOutChoice } from "./command-line-absorption.ts";
 import { collect, count } from "./command-line-options.ts";
 
 /** Adds the verb. */
@@ -38,17 +37,7 @@ export function addLevelsVerb(around: AbsorptionVerb): void {
               "different-widths",
               `${wide.id} reads rows of width ${wide.sae.config.d_in}, those of ${sae.id} are ${sae.sae.config.d_out} wide; name the SAE it was trained on first`,
             );
-          const choice = {
-            labels: options.labels,
-            setting: "prompts",
-            texts: [],
-            perLabel: options.wordsPerLabel,
-            seed: options.seed,
-            probe: "logistic",
-            judge: "held-out",
-            selection: "mean-difference",
-            maxK: defaultMaxK,
-          } as const;
+          const choice = heldOutChoice(options);
           const plan = await wordPlan({ lm: engine.loaded.lm(lm), sae }, choice);
           const stage = await probeStage(plan, new Cache(cacheFolder, "absorption-words"), work);
           levels.push(...(await levelsOf(stage, { sae, metas: at === 0 ? metas : [] }, work)));

@@ -1,22 +1,10 @@
 /** The verb `lint`. */
-import type { Command } from "commander";
 import { UserError } from "../base/errors.ts";
-import type { Engine } from "./engine.ts";
-import type { CommonOptions } from "./command-line.ts";
+import type { EngineVerbs } from "./command-line.ts";
 import { lint, printLint } from "./verbs/lint.ts";
 
-/** What the verb needs of the command line around it. */
-interface LintVerb {
-  readonly verb: (name: string, description: string) => Command;
-  readonly withEngine: <T>(
-    options: CommonOptions,
-    work: (engine: Engine) => Promise<T>,
-  ) => Promise<T>;
-  readonly signal: AbortSignal;
-}
-
 /** Adds the verb. */
-export function addLint({ verb, withEngine, signal }: LintVerb): void {
+export function addLint({ verb, withEngine, signal }: EngineVerbs): void {
   verb("lint", "hold the rules of latents.jsonc against files; exit code 1 if one is broken")
     .argument("[files...]", "files to read; default: those that the rules name")
     .option("--config <file>", "file with lm, saes and rules", "latents.jsonc")

@@ -1,8 +1,7 @@
 /** The verb `repair`: whether meta-latents bring back what absorbing latents hide. */
-import { defaultMaxK } from "../analysis/probes/k-sparse.ts";
 import { measure } from "./absorption/run.ts";
 import { type RepairedLabel, repairAbsorption } from "./absorption/repair.ts";
-import type { AbsorptionVerb } from "./command-line-absorption.ts";
+import { type AbsorptionVerb, heldOutChoice } from "./command-line-absorption.ts";
 import { count } from "./command-line-options.ts";
 
 /** Adds the verb. */
@@ -31,17 +30,7 @@ export function addRepairVerb(around: AbsorptionVerb): void {
         };
         const measured = await measure(
           { lm: engine.loaded.lm(lm), sae },
-          {
-            labels: options.labels,
-            setting: "prompts",
-            texts: [],
-            perLabel: options.wordsPerLabel,
-            seed: options.seed,
-            probe: "logistic",
-            judge: "held-out",
-            selection: "mean-difference",
-            maxK: defaultMaxK,
-          },
+          heldOutChoice(options),
           work,
         );
         const labels = await repairAbsorption(measured, { sae, meta }, work);

@@ -42,6 +42,18 @@ export interface CommonOptions {
   readonly threads: number;
 }
 
+/** What verbs that work with an engine need of the program around them. */
+export interface EngineVerbs {
+  /** A new verb with the common options. */
+  readonly verb: (name: string, description: string) => Command;
+  /** Opens an engine for some work. */
+  readonly withEngine: <T>(
+    options: CommonOptions,
+    work: (engine: Engine) => Promise<T>,
+  ) => Promise<T>;
+  readonly signal: AbortSignal;
+}
+
 /** Runs one verb and returns the exit code. */
 export async function runCommandLine(
   argv: readonly string[],

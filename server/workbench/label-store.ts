@@ -11,7 +11,7 @@ import {
   type StoredLabel,
   writeLabelFile,
 } from "./label-files.ts";
-import type { LatentsFile } from "./latents-file.ts";
+import type { LatentsFile } from "../text/latents-file.ts";
 import { explanationOf, labelsOfExport, sourceOfId } from "./neuronpedia.ts";
 import { noWorkspaceFolder } from "./runs-errors.ts";
 

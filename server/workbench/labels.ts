@@ -1,6 +1,6 @@
 /** Labels of latents: those of the workspace's `latents.jsonc` before those that lie beside the weights. */
 import type { SaeInfo } from "../protocol/reader.ts";
-import type { LatentsFile } from "./latents-file.ts";
+import type { LatentsFile } from "../text/latents-file.ts";
 
 /** The label of a latent, if it has one. */
 export function labelOf(

@@ -3,7 +3,7 @@
  * its present life, and what is known about each SAE (labels, self-check, largest activations).
  */
 import type { ContextReading, LmInfo, SaeInfo, SelfCheck } from "../protocol/reader.ts";
-import type { SaeEntry } from "./latents-file.ts";
+import type { SaeEntry } from "../text/latents-file.ts";
 import type { ReaderProcess } from "./reader-process.ts";
 
 /** What a document asks for. */

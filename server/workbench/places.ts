@@ -1,17 +1,18 @@
-/** Paths as people write them in settings and front matter. */
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+/** Where documents lie, and the workspace's `latents.jsonc`. */
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { exists } from "../files/disk.ts";
-
-/** A path with `~` for the home folder, or relative to one of the folders if it exists there; else as it is (a Hub id). */
-export function placeOf(path: string, folders: readonly string[]): string {
-  if (path.startsWith("~/")) return join(homedir(), path.slice(2));
-  if (isAbsolute(path)) return path;
-  return folders.map((folder) => join(folder, path)).find(exists) ?? path;
-}
+import { exists, readText } from "../files/disk.ts";
+import { placeOf } from "../files/written-path.ts";
+import { type LatentsFile, parseLatentsFile } from "../text/latents-file.ts";
 
 /** The folder of a document on disk; none for others. */
 export function folderOf(uri: string): string[] {
   return uri.startsWith("file:") ? [dirname(fileURLToPath(uri))] : [];
+}
+
+/** Reads `latents.jsonc` of the first folder that has one; undefined when none has. */
+export function readLatentsFile(folders: readonly string[]): LatentsFile | undefined {
+  const path = folders.map((folder) => join(folder, "latents.jsonc")).find(exists);
+  if (path === undefined) return undefined;
+  return parseLatentsFile(readText(path), path, (it) => placeOf(it, [dirname(path)]));
 }

@@ -7,7 +7,7 @@ import type { ContextState } from "./documents.ts";
 import { labelOf } from "./labels.ts";
 import { type DecoderFacts, narrowerOf } from "./decoder-facts.ts";
 import type { LatentFacts } from "./latent-facts.ts";
-import type { LatentsFile } from "./latents-file.ts";
+import type { LatentsFile } from "../text/latents-file.ts";
 import type { Models, ModelSet } from "./models.ts";
 import { tokenRange } from "./positions.ts";
 

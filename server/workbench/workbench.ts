@@ -4,17 +4,18 @@
  */
 import { minimatch } from "minimatch";
 import { UserError } from "../base/errors.ts";
+import { placeOf } from "../files/written-path.ts";
 import type { DocumentStatus, PinnedLatent, TokenCard } from "../protocol/page.ts";
 import type { ContextReading, ReaderInfo, SaeInfo } from "../protocol/reader.ts";
+import type { LatentsFile, SaeEntry } from "../text/latents-file.ts";
 import { Analyses, bosPoliciesOf } from "./analyses.ts";
 import { type ContextState, OpenDocument } from "./documents.ts";
 import { DecoderFacts } from "./decoder-facts.ts";
 import { LatentFacts } from "./latent-facts.ts";
 import { Indexes } from "./indexes.ts";
 import { LabelStore } from "./label-store.ts";
-import { type LatentsFile, readLatentsFile, type SaeEntry } from "./latents-file.ts";
 import { type Choice, Models, type ModelSet } from "./models.ts";
-import { folderOf, placeOf } from "./places.ts";
+import { folderOf, readLatentsFile } from "./places.ts";
 import { contextRange, tokenAt } from "./positions.ts";
 import { type ReaderExit, ReaderProcess } from "./reader-process.ts";
 import { Runs } from "./runs.ts";

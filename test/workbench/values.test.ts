@@ -1,9 +1,10 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { placeOf } from "../../server/files/written-path.ts";
+import { parseLatentsFile } from "../../server/text/latents-file.ts";
 import { heatAt, heatOf } from "../../server/workbench/heat.ts";
-import { parseLatentsFile } from "../../server/workbench/latents-file.ts";
-import { folderOf, placeOf } from "../../server/workbench/places.ts";
+import { folderOf } from "../../server/workbench/places.ts";
 import { parseBytes, readSettings } from "../../server/workbench/settings.ts";
 import { repoRoot } from "../parts.ts";
 import type { ContextReading } from "../../server/protocol/reader.ts";
@@ -33,17 +34,17 @@ test("latents.jsonc with comments, names and facts", () => {
   const text = `{ // models
     "lm": "org/model", "saes": ["a/b", { "path": "c", "name": "d", "facts": { "k": 50 } },],
     "labels": { "d": { "7": "seven" } } }`;
-  expect(parseLatentsFile(text, "/w/latents.jsonc")).toEqual({
+  expect(parseLatentsFile(text, "/w/latents.jsonc", String)).toEqual({
     lm: "org/model",
     saes: [{ path: "a/b" }, { path: "c", name: "d", facts: { k: 50 } }],
     pinned: [],
     labels: { d: { "7": "seven" } },
     rules: [],
   });
-  expect(() => parseLatentsFile('{\n "saes": [1 2] }', "/w/latents.jsonc")).toThrow(
+  expect(() => parseLatentsFile('{\n "saes": [1 2] }', "/w/latents.jsonc", String)).toThrow(
     "/w/latents.jsonc, line 2: CommaExpected",
   );
-  expect(() => parseLatentsFile('{ "saes": [{}] }', "/w/latents.jsonc")).toThrow(
+  expect(() => parseLatentsFile('{ "saes": [{}] }', "/w/latents.jsonc", String)).toThrow(
     "expected a path or",
   );
 });
@@ -91,7 +92,7 @@ test("heat of L0, relative error and absent losses", () => {
 });
 
 function refusal(text: string): () => unknown {
-  return () => parseLatentsFile(text, "/w/latents.jsonc");
+  return () => parseLatentsFile(text, "/w/latents.jsonc", String);
 }
 
 test("pins and labels of another shape are told, not trusted", () => {

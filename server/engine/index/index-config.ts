@@ -1,11 +1,11 @@
 /** `run.jsonc` of an index: which SAE over which corpus, and how much memory building it may take. */
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
 import { isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import { exists } from "../../files/disk.ts";
 import { defaultSizes, type IndexSizes } from "../../store/latent-index.ts";
 import { count, oneOf, size } from "../../training/options.ts";
-import { badRunConfig, runNotJsonc } from "../runs/errors.ts";
+import { badRunConfig } from "../runs/errors.ts";
+import { parseJsonc } from "../runs/jsonc.ts";
 import { type FilesConfig, parseFilesConfig } from "../runs/run-config.ts";
 
 const schema = v.strictObject({
@@ -49,14 +49,7 @@ const mostCoactive = 2 ** 16 - 1;
 
 /** Parses the text of a run's file; paths in it are relative to `folder`. */
 export function parseIndexConfig(source: string, where: string, folder: string): IndexConfig {
-  const errors: ParseError[] = [];
-  const value: unknown = parse(source, errors, { allowTrailingComma: true });
-  const [error] = errors;
-  if (error) {
-    const line = source.slice(0, error.offset).split("\n").length;
-    throw runNotJsonc(where, `${printParseErrorCode(error.error)} in line ${line}`);
-  }
-  return readIndexConfig(value, where, folder);
+  return readIndexConfig(parseJsonc(source, where), where, folder);
 }
 
 /** The same for a value. */

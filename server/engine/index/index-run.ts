@@ -27,6 +27,7 @@ import { decide, windowsOf } from "../runs/data-files.ts";
 import { metaHasNoCorpus, otherIndex, noIndexRun } from "../runs/errors.ts";
 import { specialIds } from "../runs/lm-source.ts";
 import type { DataReport } from "../runs/open-data.ts";
+import { phaseReport } from "../runs/phase-report.ts";
 import { lowerPriority, type RunPriority } from "../runs/priority.ts";
 import { buildIndex } from "./build-index.ts";
 import { CorpusTokens } from "./corpus-tokens.ts";
@@ -63,8 +64,6 @@ export interface IndexResult {
 
 /** The folder of an index inside the folder of its run. */
 export const indexFolderName = "index";
-const reportMs = 250;
-
 /** Builds the index, or what is missing of it. */
 export async function buildIndexRun(request: IndexRequest): Promise<IndexResult> {
   lowerPriority(request.priority);
@@ -114,7 +113,7 @@ async function buildIn(
   const path = saePath(config.sae);
   const description = await loadSae(path, { facts: config.facts });
   try {
-    const report = reportTo(folder, request);
+    const report = phaseReport(folder, request);
     const parts = await openParts({ folder, config, path, description, device, report });
     const { files, manifest, corpus } = parts;
     const wasFinished = files.isFinished;
@@ -232,21 +231,4 @@ function filesOf(files: IndexFiles): IndexManifest["files"] {
 function partsOf(files: IndexFiles): IndexManifest["parts"] {
   const found = facets.map((facet) => [facet, files.parts(facet)]);
   return Object.fromEntries(found) as unknown as IndexManifest["parts"];
-}
-
-/** Progress to `process.json` and to whoever watches; the stop file counts as a signal. */
-function reportTo(folder: RunFolder, { signal, onProgress }: IndexRequest): DataReport {
-  const stop = new AbortController();
-  let last = 0;
-  return {
-    signal: AbortSignal.any([signal, stop.signal]),
-    onProgress(phase, share, note) {
-      const now = performance.now();
-      if (now - last < reportMs) return;
-      last = now;
-      if (folder.stopRequested) stop.abort();
-      folder.beatPhase(phase, share, note);
-      onProgress(`${phase} ${Math.round((share ?? 0) * 100)} %${note ? ` (${note})` : ""}`);
-    },
-  };
 }

@@ -16,6 +16,7 @@ import { type DecidedFiles, decide, hookOf, tokensName, windowsOf } from "./data
 import { LmSource } from "./lm-source.ts";
 import { lowerPriority, type RunPriority } from "./priority.ts";
 import type { DataReport } from "./open-data.ts";
+import { phaseReport } from "./phase-report.ts";
 import type { FilesConfig } from "./run-config.ts";
 
 /** A call of `harvest`. */
@@ -60,8 +61,6 @@ export interface HarvestResult extends HarvestPlan {
 
 /** Columns beside the activations: the token of each row and its position in its window. */
 const columns = ["token", "position"] as const;
-const reportMs = 250;
-
 /** Writes all shards, or those that are missing. */
 export async function harvest(request: HarvestRequest): Promise<HarvestResult | HarvestPlan> {
   lowerPriority(request.priority);
@@ -97,7 +96,7 @@ async function harvestInto(
     const lm = await loadLm(path, device);
     const config = decide({ ...request.data, lm: path }, lm);
     const hooks = request.hooks.map((name) => hookOf(lm, name));
-    const report = reportTo(folder, request);
+    const report = phaseReport(folder, request);
     const { windows, key } = await windowsOf(lm, config, join(folder.path, tokensName), report);
     const source = new LmSource(
       lm,
@@ -221,22 +220,5 @@ function summaryOf(
     shards: plan.shardRows.length,
     bytes: plannedBytes(plan),
     freeBytes: freeBytes(output),
-  };
-}
-
-/** Progress to `process.json` and to whoever watches; the stop file counts as a signal. */
-function reportTo(folder: RunFolder, { signal, onProgress }: HarvestRequest): DataReport {
-  const stop = new AbortController();
-  let last = 0;
-  return {
-    signal: AbortSignal.any([signal, stop.signal]),
-    onProgress(phase, share, note) {
-      const now = performance.now();
-      if (now - last < reportMs) return;
-      last = now;
-      if (folder.stopRequested) stop.abort();
-      folder.beatPhase(phase, share, note);
-      onProgress(`${phase} ${Math.round((share ?? 0) * 100)} %${note ? ` (${note})` : ""}`);
-    },
   };
 }

@@ -1,18 +1,18 @@
 /** `latent-workbench lint`: the rules of a `latents.jsonc` held against files, for a terminal or CI. */
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
-import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { UserError } from "../../base/errors.ts";
-import { exists, listFiles, readText } from "../../files/disk.ts";
+import { listFiles, readText } from "../../files/disk.ts";
+import { placeOf } from "../../files/written-path.ts";
 import type { SaeInfo } from "../../protocol/reader.ts";
 import { readContexts } from "../../text/contexts.ts";
 import {
   findingText,
   isAbout,
   type LatentRule,
-  parseRules,
   ruleFindings,
   type RuleSeverity,
 } from "../../text/latent-rules.ts";
+import { type LatentsFile, parseLatentsFile } from "../../text/latents-file.ts";
 import { LineStarts } from "../../text/line-starts.ts";
 import type { Engine } from "../engine.ts";
 
@@ -43,15 +43,8 @@ export interface LintResult {
   readonly places: readonly LintPlace[];
 }
 
-interface LintConfig {
+interface LintConfig extends Pick<LatentsFile, "saes" | "rules" | "labels"> {
   readonly lm: string;
-  readonly saes: readonly {
-    path: string;
-    name?: string;
-    facts?: Record<string, string | number | boolean>;
-  }[];
-  readonly rules: readonly LatentRule[];
-  readonly labels: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** Reads the files that rules are about, and says where they are broken. */
@@ -145,46 +138,18 @@ function named(folder: string, rules: readonly LatentRule[]): string[] {
 }
 
 function readConfig(path: string): LintConfig {
-  const errors: ParseError[] = [];
-  const text = readText(path);
-  const value = (parse(text, errors, { allowTrailingComma: true }) ?? {}) as Record<
-    string,
-    unknown
-  >;
-  const [first] = errors;
-  if (first) {
-    const line = text.slice(0, first.offset).split("\n").length;
-    throw new UserError(
-      "bad-latents-file",
-      `${path}, line ${line}: ${printParseErrorCode(first.error)}`,
-    );
-  }
   const folder = dirname(resolve(path));
-  const place = (it: string): string =>
-    isAbsolute(it) || !exists(join(folder, it)) ? it : join(folder, it);
-  const { lm, saes } = value;
-  if (typeof lm !== "string" || !Array.isArray(saes))
+  const file = parseLatentsFile(readText(path), path, (it) => placeOf(it, [folder]));
+  const { lm, saes, rules, labels } = file;
+  if (lm === undefined || saes.length === 0)
     throw new UserError(
       "bad-latents-file",
       `${path} names no "lm" and "saes"; lint reads with those`,
     );
-  const rules = parseRules(value["rules"], path);
   if (rules.length === 0)
     throw new UserError(
       "no-rules",
       `${path} has no "rules": add one such as {"sae": "…", "latent": 123, "above": 4}`,
     );
-  return {
-    lm: place(lm),
-    saes: saes.map((entry: unknown) =>
-      typeof entry === "string"
-        ? { path: place(entry) }
-        : {
-            ...(entry as LintConfig["saes"][number]),
-            path: place((entry as { path: string }).path),
-          },
-    ),
-    rules,
-    labels: (value["labels"] ?? {}) as LintConfig["labels"],
-  };
+  return { lm, saes, rules, labels };
 }

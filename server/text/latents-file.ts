@@ -1,11 +1,8 @@
 /** `latents.jsonc`: a workspace's models, SAEs, pinned latents and labels. */
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
-import { dirname, join } from "node:path";
 import { UserError } from "../base/errors.ts";
-import { exists, readText } from "../files/disk.ts";
 import type { PinnedLatent } from "../protocol/page.ts";
-import { type LatentRule, parseRules } from "../text/latent-rules.ts";
-import { placeOf } from "./places.ts";
+import { type LatentRule, parseRules } from "./latent-rules.ts";
 
 /** An SAE as the workspace names it. */
 export interface SaeEntry {
@@ -18,7 +15,7 @@ export interface SaeEntry {
   readonly optional?: boolean;
 }
 
-/** The file's content; relative paths are made absolute. */
+/** The file's content, its paths made absolute. */
 export interface LatentsFile {
   readonly lm?: string;
   readonly saes: readonly SaeEntry[];
@@ -29,14 +26,15 @@ export interface LatentsFile {
   readonly rules: readonly LatentRule[];
 }
 
-/** Reads `latents.jsonc` of the first folder that has one; undefined when none has. */
-export function readLatentsFile(folders: readonly string[]): LatentsFile | undefined {
-  const path = folders.map((folder) => join(folder, "latents.jsonc")).find(exists);
-  return path === undefined ? undefined : parseLatentsFile(readText(path), path);
-}
-
-/** Parses the file's text; throws a `UserError` with line and reason for what is no JSON. */
-export function parseLatentsFile(text: string, path: string): LatentsFile {
+/**
+ * Parses the file's text; throws a `UserError` with line and reason for what is no JSON. `place` makes a path of it absolute
+ * and leaves ids of the Hub as they are.
+ */
+export function parseLatentsFile(
+  text: string,
+  path: string,
+  place: (path: string) => string,
+): LatentsFile {
   const errors: ParseError[] = [];
   const value = parse(text, errors, { allowTrailingComma: true }) as Record<string, unknown>;
   const [first] = errors;
@@ -47,8 +45,6 @@ export function parseLatentsFile(text: string, path: string): LatentsFile {
       `${path}, line ${line}: ${printParseErrorCode(first.error)}; expected JSON with comments`,
     );
   }
-  const folder = dirname(path);
-  const place = (it: string): string => placeOf(it, [folder]);
   const lm = value?.["lm"];
   const saes = Array.isArray(value?.["saes"]) ? value["saes"] : [];
   const pinned = Array.isArray(value?.["pinned"]) ? value["pinned"] : [];

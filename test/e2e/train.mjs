@@ -65,7 +65,8 @@ await step("a run is started from the palette with a few answers", async () => {
   await chooseRow(page, "The active file");
   await answer("Latents", "512");
   await answer("Active latents", "8");
-  await answer("Tokens to train on", "1M");
+  // Enough that a fast machine is not done before it is stopped and resumed.
+  await answer("Tokens to train on", "3M");
   const [name] = await eventually(
     () => (existsSync(runs) ? readdirSync(runs) : []),
     (it) => it.length === 1,
@@ -161,7 +162,7 @@ await step("figures as tables, and no accessibility violations", async () => {
 await step("when it is finished its SAE is offered", async () => {
   await runCommand(page, "Latent Workbench: Resume Run");
   await chooseRow(page, "batchtopk");
-  await frame.locator(".state.finished").waitFor({ timeout: 180_000 });
+  await frame.locator(".state.finished").waitFor({ timeout: 400_000 });
   const toast = page.locator(".notification-toast", { hasText: "is finished" });
   await toast.getByRole("button", { name: "Use SAE" }).click();
   const { steps, state } = JSON.parse(readFileSync(join(folder, "result.json"), "utf8"));

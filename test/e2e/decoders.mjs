@@ -1,5 +1,5 @@
-// The meta-SAE explorer and stitching in a real workbench, from the palette to a stitched SAE's measurement.
-// Screenshots go to out/e2e/meta-*.png and out/e2e/stitching-*.png. `node test/e2e/decoders.mjs`
+// The meta-SAE explorer, stitching and absorption in a real workbench, from the palette to what was measured.
+// Screenshots go to out/e2e/meta-*.png, out/e2e/stitching-*.png and out/e2e/absorption-*.png. `node test/e2e/decoders.mjs`
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -61,6 +61,23 @@ await step("two SAEs are measured and their latents listed", async () => {
   await frame.getByRole("button", { name: "Path as a table" }).click();
   assert.match(await frame.locator(".path").innerText(), /the rest: wide SAE/);
   await shot("stitching-page");
+});
+
+await step("absorption of the demo's SAE is measured, and a word's projection split", async () => {
+  const file = server.remote(join(server.folder, "prompts/absorbed.prompt.md"));
+  await page.goto(server.url([["openFile", file]]));
+  await waitForText(page, "has the first letter");
+  await runCommand(page, "Latent Workbench: Absorption");
+  const frame = await webviewFrame(page, "form option[value$='first-letter.jsonc']");
+  assert.match(await frame.locator("form select").first().innerText(), /resid2-6144-k2/);
+  await frame.getByRole("button", { name: "Measure" }).click();
+  await frame.locator(".labels tbody tr").first().waitFor({ timeout: 240_000 });
+  await frame.locator(".labels").getByRole("button", { name: "f", exact: true }).click();
+  await frame.getByRole("heading", { name: "f", exact: true }).waitFor();
+  await frame.locator(".split tfoot").waitFor();
+  assert.match(await frame.locator(".labels tr[aria-current]").innerText(), /#1527/);
+  assert.match(await frame.locator(".absorbers").innerText(), /#3380 following/);
+  await shot("absorption-page");
 });
 
 await step("nothing left the machine", () => {

@@ -4,7 +4,7 @@
  * each meta-latent gets ‖W_dec_i‖ · acts_i · m_ij · ⟨gradient, u_j⟩ of it, and the rest keeps what is left.
  */
 import type { Sae } from "../../sae/sae.ts";
-import { metaParts } from "../meta-parts.ts";
+import { metaParts } from "../meta/parts.ts";
 import type { Attribution, SplicedText } from "./attribute.ts";
 
 /** One meta-latent, over all chosen positions. */

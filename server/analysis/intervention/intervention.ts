@@ -17,7 +17,7 @@ import type { Sae } from "../../sae/sae.ts";
 import type { SparseActs } from "../../sae/sparse-acts.ts";
 import { tensor, type Tensor } from "../../tensor/tensor.ts";
 import { readsWholeSequences, unknownLatent, wrongDirection, zeroDirection } from "./errors.ts";
-import { metaParts } from "../meta-parts.ts";
+import { metaParts } from "../meta/parts.ts";
 import { type SaeSite, siteRows } from "../sae-site.ts";
 
 /** What is done to a quantity. */

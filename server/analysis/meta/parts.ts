@@ -1,8 +1,7 @@
-/** Decoder rows of an SAE as its meta-SAE takes them apart. */
-import type { Sae } from "../sae/sae.ts";
-import type { SparseActs } from "../sae/sparse-acts.ts";
-import { unitRows } from "../sae/unit-rows.ts";
-import { tensor } from "../tensor/tensor.ts";
+/** Active meta-latents of an SAE's latents, for what only needs to hand something on to them; `breakdown.ts` measures shares. */
+import type { Sae } from "../../sae/sae.ts";
+import type { SparseActs } from "../../sae/sparse-acts.ts";
+import { directionsOf } from "./breakdown.ts";
 
 /** Meta-latents of some latents. A meta-SAE reads unit-norm decoder rows. */
 export interface MetaParts {
@@ -25,6 +24,5 @@ export async function metaParts(
     const part = rows.subarray(row * width, (row + 1) * width);
     return Math.sqrt(part.reduce((sum, x) => sum + x * x, 0));
   });
-  const x = tensor("float32", [latents.length, width], unitRows(rows, width));
-  return { acts: await meta.encode(x, signal), norms };
+  return { acts: await meta.encode(directionsOf(sae, latents), signal), norms };
 }

@@ -9,68 +9,43 @@ import type {
   AttributionHostMethods,
   CauseMethods,
 } from "../server/protocol/page-causes.ts";
-import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
-import { pageHtml, pageOptions } from "./page-html.ts";
+import type { Handlers } from "../server/protocol/rpc.ts";
+import { SinglePage } from "./page-panel.ts";
 import type { ServerConnection } from "./server-connection.ts";
-
-const viewType = "latentWorkbench.attribution";
 
 type PageTable = Pick<CauseMethods, "attributeNext"> & AttributionHostMethods;
 
 /** The page, while there is one. */
 export class AttributionPage implements vscode.Disposable {
-  readonly #extensionUri: vscode.Uri;
   readonly #server: ServerConnection;
-  readonly #log: vscode.LogOutputChannel;
-  #panel: vscode.WebviewPanel | undefined;
-  #send: ((event: string, params: unknown) => void) | undefined;
+  readonly #page: SinglePage<PageTable>;
   #asked: AttributeNext | undefined;
 
   constructor(extensionUri: vscode.Uri, server: ServerConnection, log: vscode.LogOutputChannel) {
-    this.#extensionUri = extensionUri;
     this.#server = server;
-    this.#log = log;
+    const handlers = (): Handlers<PageTable> => this.#handlers();
+    this.#page = new SinglePage({
+      name: "attribution",
+      title: "Attribution",
+      extensionUri,
+      log,
+      handlers,
+    });
   }
 
   /** Opens the page about a token, or turns the open one to it. */
   open(ask: AttributeNext): void {
     this.#asked = ask;
-    if (this.#panel) {
-      this.#panel.reveal(undefined, true);
-      this.#event("ask", ask);
-      return;
-    }
-    const place = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
-    this.#show(vscode.window.createWebviewPanel(viewType, "Attribution", place, {}));
+    if (this.#page.reveal(true)) this.#event("ask", ask);
+    else this.#page.open(vscode.ViewColumn.Beside, true);
   }
 
   dispose(): void {
-    this.#panel?.dispose();
-  }
-
-  #show(panel: vscode.WebviewPanel): void {
-    this.#panel = panel;
-    const listeners: vscode.Disposable[] = [];
-    panel.iconPath = vscode.Uri.joinPath(this.#extensionUri, "media/page.svg");
-    panel.webview.options = pageOptions(this.#extensionUri);
-    const port: Port = {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a webview's, not a window's
-      post: (message) => void (this.#panel === panel && panel.webview.postMessage(message)),
-      onMessage: (listener) => void listeners.push(panel.webview.onDidReceiveMessage(listener)),
-    };
-    this.#send = serve<PageTable>(port, this.#handlers(), (error, method) =>
-      this.#log.error(`attribution page, ${method}: ${String(error)}`),
-    );
-    panel.onDidDispose(() => {
-      for (const listener of listeners) listener.dispose();
-      if (this.#panel === panel) this.#panel = this.#send = undefined;
-    });
-    const names = { name: "attribution", title: "Attribution" };
-    panel.webview.html = pageHtml(panel.webview, this.#extensionUri, names);
+    this.#page.dispose();
   }
 
   #event<E extends keyof AttributionEvents>(event: E, params: AttributionEvents[E]): void {
-    this.#send?.(event, params);
+    this.#page.event(event, params);
   }
 
   #handlers(): Handlers<PageTable> {

@@ -1,14 +1,14 @@
 /**
- * The pages about decoders, the meta-SAE explorer and stitching, and the one about absorption: one of each for the window. Questions go on to the language
- * server; files and folders are picked here.
+ * The pages about decoders (the meta-SAE explorer and stitching) and the one about absorption: one of each for the window.
+ * Questions go on to the language server; files and folders are picked here.
  */
 import * as vscode from "vscode";
 import type { AbsorptionPageMethods } from "../server/protocol/absorption.ts";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
-import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
+import type { Handlers } from "../server/protocol/rpc.ts";
 import { rememberChoice } from "./choose-models.ts";
 import { activeTextEditor } from "./documents.ts";
-import { pageHtml, pageOptions } from "./page-html.ts";
+import { besideEditor, SinglePage } from "./page-panel.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 type ServerMethods = DecoderPageMethods & AbsorptionPageMethods;
@@ -53,13 +53,11 @@ export const absorptionPage: DecoderPageKind = {
 type PageTable = ServerMethods & DecoderHostMethods;
 
 /** A page, while there is one; also brings it back after a reload of the window. */
-export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerializer {
+export class DecoderPage implements vscode.Disposable {
   readonly #kind: DecoderPageKind;
-  readonly #extensionUri: vscode.Uri;
   readonly #server: ServerConnection;
   readonly #log: vscode.LogOutputChannel;
-  readonly #subscription: vscode.Disposable;
-  #panel: vscode.WebviewPanel | undefined;
+  readonly #page: SinglePage<PageTable>;
   #start: ReturnType<DecoderHostMethods["start"]> = {};
 
   constructor(
@@ -71,10 +69,11 @@ export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerial
     }: { extensionUri: vscode.Uri; server: ServerConnection; log: vscode.LogOutputChannel },
   ) {
     this.#kind = kind;
-    this.#extensionUri = extensionUri;
     this.#server = server;
     this.#log = log;
-    this.#subscription = vscode.window.registerWebviewPanelSerializer(this.#viewType, this);
+    const { name, title } = kind;
+    const handlers = (closed: AbortSignal): Handlers<PageTable> => this.#handlers(closed);
+    this.#page = new SinglePage({ name, title, extensionUri, log, handlers }, () => {});
   }
 
   /** Opens the page about the models of the active editor, or brings it to the front; `latent`: where to begin. */
@@ -84,68 +83,20 @@ export class DecoderPage implements vscode.Disposable, vscode.WebviewPanelSerial
       ...(uri === undefined ? {} : { uri }),
       ...(latent === undefined ? {} : { latent }),
     };
-    if (this.#panel && latent === undefined) {
-      this.#panel.reveal();
-      return;
-    }
-    this.#panel?.dispose();
-    const column = vscode.window.activeTextEditor
-      ? vscode.ViewColumn.Beside
-      : vscode.ViewColumn.Active;
-    this.#show(vscode.window.createWebviewPanel(this.#viewType, this.#kind.title, column, {}));
-  }
-
-  /** Brings the page back after a reload of the window. */
-  deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
-    if (this.#panel) panel.dispose();
-    else this.#show(panel);
-    return Promise.resolve();
+    if (latent === undefined && this.#page.reveal()) return;
+    this.#page.open(besideEditor());
   }
 
   dispose(): void {
-    this.#panel?.dispose();
-    this.#subscription.dispose();
+    this.#page.dispose();
   }
 
-  get #viewType(): string {
-    return `latentWorkbench.${this.#kind.name}`;
-  }
-
-  #show(panel: vscode.WebviewPanel): void {
-    this.#panel = panel;
-    const { name, title } = this.#kind;
-    const listeners: vscode.Disposable[] = [];
-    panel.iconPath = vscode.Uri.joinPath(this.#extensionUri, "media/page.svg");
-    panel.webview.options = pageOptions(this.#extensionUri);
-    const port: Port = {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a webview's, not a window's
-      post: (message) => void (this.#panel === panel && panel.webview.postMessage(message)),
-      onMessage: (listener) => void listeners.push(panel.webview.onDidReceiveMessage(listener)),
-    };
-    serve<PageTable>(port, this.#handlers(), (error, method) =>
-      this.#log.error(`${title}, ${method}: ${String(error)}`),
-    );
-    // Work that only a closed page waits for need not go on.
-    const closed = new AbortController();
-    this.#closed = closed.signal;
-    panel.onDidDispose(() => {
-      closed.abort();
-      for (const listener of listeners) listener.dispose();
-      if (this.#panel === panel) this.#panel = undefined;
-    });
-    panel.webview.html = pageHtml(panel.webview, this.#extensionUri, { name, title });
-  }
-
-  #closed: AbortSignal | undefined;
-
-  #handlers(): Handlers<PageTable> {
+  #handlers(closed: AbortSignal): Handlers<PageTable> {
     const passedOn = Object.fromEntries(
       this.#kind.passedOn.map((method) => [
         method,
         (params: never, signal: AbortSignal) =>
-          this.#server.call(method, params, {
-            signal: this.#closed ? AbortSignal.any([signal, this.#closed]) : signal,
-          }),
+          this.#server.call(method, params, { signal: AbortSignal.any([signal, closed]) }),
       ]),
     ) as unknown as Handlers<ServerMethods>;
     return {

@@ -4,8 +4,8 @@
  */
 import * as vscode from "vscode";
 import type { PageEvents, PageHostMethods, PageMethods } from "../server/protocol/page.ts";
-import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
-import { pageHtml, pageOptions } from "./page-html.ts";
+import type { Handlers } from "../server/protocol/rpc.ts";
+import { connectPage, type SendEvent } from "./page-panel.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { TokenPlace } from "./text-pages.ts";
 
@@ -35,36 +35,21 @@ export interface TextPageOptions {
 }
 
 /** One open page. */
-export class TextPage implements vscode.Disposable {
+export class TextPage {
   readonly #panel: vscode.WebviewPanel;
   readonly #options: TextPageOptions;
-  readonly #send: (event: string, params: unknown) => void;
-  readonly #subscriptions: vscode.Disposable[] = [];
+  readonly #send: SendEvent;
   #place: TokenPlace | undefined;
   #made: vscode.Selection | undefined;
-  #disposed = false;
 
   constructor(panel: vscode.WebviewPanel, options: TextPageOptions) {
     this.#panel = panel;
     this.#options = options;
     this.#place = options.place;
-    const { extensionUri } = options;
-    panel.title = `Tokens: ${nameOf(options.uri)}`;
-    panel.iconPath = vscode.Uri.joinPath(extensionUri, "media/page.svg");
-    panel.webview.options = pageOptions(extensionUri);
-    const port: Port = {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a webview's, not a window's
-      post: (message) => void (this.#disposed || panel.webview.postMessage(message)),
-      onMessage: (listener) =>
-        void this.#subscriptions.push(panel.webview.onDidReceiveMessage(listener)),
-    };
-    this.#send = serve<PageTable>(port, this.#handlers(), (error, method) =>
-      options.log.error(`text page, ${method}: ${String(error)}`),
-    );
-    panel.webview.html = pageHtml(panel.webview, extensionUri, {
-      name: "text",
-      title: "Tokens",
-    });
+    const { extensionUri, log, uri } = options;
+    panel.title = `Tokens: ${nameOf(uri)}`;
+    const handlers = (): Handlers<PageTable> => this.#handlers();
+    this.#send = connectPage(panel, { name: "text", title: "Tokens", extensionUri, log, handlers });
   }
 
   /** Brings the page to the front; the editor keeps the focus. */
@@ -91,11 +76,6 @@ export class TextPage implements vscode.Disposable {
     const made = this.#made?.isEqual(selection) ?? false;
     if (!made) this.#made = undefined;
     return made;
-  }
-
-  dispose(): void {
-    this.#disposed = true;
-    for (const subscription of this.#subscriptions) subscription.dispose();
   }
 
   #event<E extends keyof PageEvents>(event: E, params: PageEvents[E]): void {

@@ -74,7 +74,6 @@ export class TextPages implements vscode.Disposable, vscode.WebviewPanelSerializ
 
   dispose(): void {
     clearTimeout(this.#timer);
-    for (const page of this.#pages.values()) page.dispose();
     for (const subscription of this.#subscriptions) subscription.dispose();
   }
 
@@ -90,7 +89,6 @@ export class TextPages implements vscode.Disposable, vscode.WebviewPanelSerializ
     this.#pages.set(key, page);
     panel.onDidDispose(() => {
       if (this.#pages.get(key) === page) this.#pages.delete(key);
-      page.dispose();
     });
   }
 

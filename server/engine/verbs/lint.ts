@@ -92,7 +92,11 @@ export function printLint({ files, places }: LintResult): string {
     ({ file, line, column, severity, message, sae }) =>
       `${relative(process.cwd(), file)}:${line}:${column}: ${severity}: ${message} [${sae}]`,
   );
-  return [...lines, `${places.length} places in ${files} files`].join("\n");
+  return [...lines, `${counted(places.length, "place")} in ${counted(files, "file")}`].join("\n");
+}
+
+function counted(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 async function lintFile(

@@ -2,6 +2,7 @@
 // dist/meta-NAME.json says what went into each bundle; test/project/bundles.test.ts reads them.
 import { build, context } from "esbuild";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { pageNames } from "./scripts/pages.mjs";
 
 const watch = process.argv.includes("--watch");
 const node = {
@@ -40,16 +41,9 @@ const bundles = {
     jsx: "automatic",
     jsxImportSource: "preact",
     sourcemap: true,
-    entryPoints: {
-      "webviews/attribution": "webviews/attribution/main.tsx",
-      "webviews/text": "webviews/text/main.tsx",
-      "webviews/train": "webviews/train/main.tsx",
-      "webviews/explorer": "webviews/explorer/main.tsx",
-      "webviews/toy": "webviews/toy/main.tsx",
-      "webviews/meta": "webviews/meta/main.tsx",
-      "webviews/stitching": "webviews/stitching/main.tsx",
-      "webviews/absorption": "webviews/absorption/main.tsx",
-    },
+    entryPoints: Object.fromEntries(
+      pageNames.map((name) => [`webviews/${name}`, `webviews/${name}/main.tsx`]),
+    ),
     loader: { ".ttf": "file" },
   },
   // For people who work on the project; no part of the extension.

@@ -15,6 +15,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { pageNames } from "./pages.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const packages = join(root, "node_modules");
@@ -30,16 +31,12 @@ const targets = readdirSync(join(packages, binaries)).flatMap((platform) =>
   readdirSync(join(packages, binaries, platform)).map((arch) => `${platform}-${arch}`),
 );
 
-/** Every folder of webviews/ with a main file is a page with a script and a style sheet; others hold what pages share. */
-const pages = readdirSync(join(root, "webviews"), { withFileTypes: true })
-  .filter(({ name }) => existsSync(join(root, "webviews", name, "main.tsx")))
-  .map(({ name: page }) => page);
 const required = [
   "dist/client.cjs",
   "dist/main.js",
   "dist/reader.js",
   "dist/cli.js",
-  ...pages.flatMap((name) => [`dist/webviews/${name}.js`, `dist/webviews/${name}.css`]),
+  ...pageNames.flatMap((name) => [`dist/webviews/${name}.js`, `dist/webviews/${name}.css`]),
   "dist/webviews/codicon.css",
   "dist/webviews/codicon.ttf",
   "demo",

@@ -89,6 +89,6 @@ function whyText({ why, main = [] }: TokenAbsorption): string[] {
   if (!why || !first || !row) return [];
   const others = why.rest + why.rows.slice(1).reduce((sum, it) => sum + it.part, 0);
   return [
-    `of #${first.latent}'s pre-activation the probe's direction gives ${figure(why.probe)}, #${row.latent}'s row besides it ${figure(row.part)} (cosine with #${first.latent}'s encoder ${row.encoderCosine.toFixed(2)}), the rest ${figure(others)}`,
+    `of #${first.latent}'s pre-activation the probe's direction gives ${figure(why.probe)}, #${row.latent}'s row besides it ${figure(row.part)} (cosine with #${first.latent}'s encoder ${row.encoderCosine.toFixed(2)}, with its decoder row ${row.decoderCosine.toFixed(2)}), the rest ${figure(others)}`,
   ];
 }

@@ -130,7 +130,7 @@ export interface TokenAbsorption {
   }[];
   /**
    * For an absorbed word: the first main latent's pre-activation over the probe's direction, the rows of the strongest latents besides
-   * that direction, and the rest (with the bias).
+   * that direction, and the rest (with the bias). Cosines: of each row with the main latent's encoder, and with its decoder row.
    */
   readonly why?: {
     readonly probe: number;
@@ -138,6 +138,7 @@ export interface TokenAbsorption {
       readonly latent: number;
       readonly part: number;
       readonly encoderCosine: number;
+      readonly decoderCosine: number;
     }[];
     readonly rest: number;
   };

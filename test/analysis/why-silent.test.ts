@@ -14,10 +14,13 @@ test("the planted exception is what keeps the latent silent, and the parts sum t
     latents: [7],
     acts: [2],
     decoderRows: absorber,
+    mainRow: Float32Array.of(2, 0, 0),
   });
   expect(probe).toBeCloseTo(1.2, 6);
   expect(rows[0]!.part).toBeCloseTo(-1.92, 6);
-  expect(rows[0]!.encoderCosine).toBeLessThan(-0.2);
+  // (0.6 − 0.96) / √2.44, and what both write of the feature.
+  expect(rows[0]!.encoderCosine).toBeCloseTo(-0.36 / Math.sqrt(2.44), 6);
+  expect(rows[0]!.decoderCosine).toBeCloseTo(0.6, 6);
   expect(rest).toBeCloseTo(-0.1, 6);
   expect(probe + rows[0]!.part + rest).toBeCloseTo(1.2 - 1.92 - 0.1, 6);
 });
@@ -28,6 +31,7 @@ test("without the exception the probe's part is all, and the latent would fire",
     latents: [8],
     acts: [1],
     decoderRows: Float32Array.of(0, 0, 0.5),
+    mainRow: Float32Array.of(2, 0, 0),
   });
   expect(rows[0]!.part).toBeCloseTo(0, 6);
   expect(probe + rest).toBeGreaterThan(main.threshold);

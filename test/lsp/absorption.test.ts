@@ -62,7 +62,7 @@ test("nothing is said before a task is prepared; then for, from and have are abs
     );
     // Why the main latent stayed silent: parts that sum to its pre-activation.
     const parts =
-      /probe's direction gives ([\d.-]+), #\d+'s row besides it ([\d.-]+) \(cosine with #\d+'s encoder -?0\.\d\d\), the rest ([\d.-]+)/.exec(
+      /probe's direction gives ([\d.-]+), #\d+'s row besides it ([\d.-]+) \(cosine with #\d+'s encoder -?0\.\d\d, with its decoder row -?0\.\d\d\), the rest ([\d.-]+)/.exec(
         hover,
       );
     const sum = [1, 2, 3].reduce((total, at) => total + Number(parts?.[at]), 0);

@@ -137,11 +137,15 @@ function whySilent(
 ): TokenAbsorption["why"] {
   const encoder = encoders.get(main[0]?.latent ?? -1);
   const latents = strongest.map((it) => it.latent);
-  const decoderRows = at.rows.decoderRows?.(latents);
+  const decoderRows = encoder && at.rows.decoderRows?.([encoder.latent, ...latents]);
   if (!encoder || !decoderRows) return undefined;
+  const [mainRow, others] = [
+    decoderRows.subarray(0, at.x.length),
+    decoderRows.subarray(at.x.length),
+  ];
   const { direction } = at;
   const acts = strongest.map((it) => it.activation);
-  return silenceParts(encoder, at.x, { direction, latents, acts, decoderRows });
+  return silenceParts(encoder, at.x, { direction, latents, acts, decoderRows: others, mainRow });
 }
 
 function mainLatent(

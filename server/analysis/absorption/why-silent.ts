@@ -12,6 +12,8 @@ export interface RowPart {
   readonly part: number;
   /** cos(W_enc main, W_dec latent): negative is the encoder's "and not". */
   readonly encoderCosine: number;
+  /** cos(W_dec main, W_dec latent): how far both write the same. */
+  readonly decoderCosine: number;
 }
 
 /** The parts; they sum to the pre-activation. */
@@ -23,7 +25,7 @@ export interface SilenceParts {
   readonly rest: number;
 }
 
-/** Splits a pre-activation. `direction` is the probe's, of any length; `decoderRows [active, d]` as they are. */
+/** Splits a pre-activation. `direction` is the probe's, of any length; `decoderRows [active, d]` and the main latent's `mainRow [d]` as they are. */
 export function silenceParts(
   { direction: w, bias }: LatentEncoder,
   x: Float32Array,
@@ -32,11 +34,13 @@ export function silenceParts(
     latents,
     acts,
     decoderRows,
+    mainRow,
   }: {
     readonly direction: Float32Array;
     readonly latents: readonly number[];
     readonly acts: readonly number[];
     readonly decoderRows: Float32Array;
+    readonly mainRow: Float32Array;
   },
 ): SilenceParts {
   const n = x.length;
@@ -46,6 +50,7 @@ export function silenceParts(
   const along = inner(w, 0, direction) / square;
   const probe = inner(x, 0, direction) * along;
   const norm = Math.sqrt(inner(w, 0, w)) || 1;
+  const mainNorm = Math.sqrt(inner(mainRow, 0, mainRow)) || 1;
   const rows = latents.map((latent, at) => {
     const from = at * n;
     const row = decoderRows.subarray(from, from + n);
@@ -55,6 +60,7 @@ export function silenceParts(
       latent,
       part: acts[at]! * (product - inner(row, 0, direction) * along),
       encoderCosine: product / (length * norm),
+      decoderCosine: inner(row, 0, mainRow) / (length * mainNorm),
     };
   });
   const preActivation = inner(x, 0, w) + bias;

@@ -1,10 +1,12 @@
-/** The verb `absorption`: which latents took over from which on a labelled task, for one SAE or many. */
+/** The verb `absorption`: which latents took over from which on a labelled task, for one SAE or a sweep over many. */
 import { InvalidArgumentError } from "commander";
-import { join, resolve } from "node:path";
 import { defaultMaxK, largestK } from "../analysis/probes/k-sparse.ts";
-import { writeFileAtomic } from "../files/disk.ts";
+import { UserError } from "../base/errors.ts";
 import type { AbsorptionReport } from "../protocol/absorption.ts";
-import { type AbsorptionChoice, measure } from "./absorption/run.ts";
+import type { AbsorptionSweep } from "../protocol/absorption-sweep.ts";
+import type { AbsorptionChoice } from "./absorption/run.ts";
+import { runSweep } from "./absorption/sweep.ts";
+import { sweepText } from "./absorption/sweep-text.ts";
 import { collect, count, oneOf } from "./command-line-options.ts";
 import type { EngineVerbs } from "./command-line.ts";
 
@@ -78,42 +80,54 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
     )
     .option("--seed <n>", "seed of splits, prompts and probes", Number, 0)
     .option("--all-words", "judge words that the probe was trained on, too")
-    .option("--output <folder>", "folder for one JSON file per SAE")
+    .option(
+      "--corpus <files...>",
+      "text in which tokens are counted (also .gz): absorption by word frequency; default: the bundled sample",
+    )
+    .option(
+      "--output <folder>",
+      "a JSON file for each SAE, and sweep.json over all; what is finished there is not measured again",
+    )
     .action((options) =>
       around.withEngine(options, async (engine) => {
-        const lm = await engine.loadLm({ path: options.lm });
-        const show = progress(options.json === true);
-        const reports: AbsorptionReport[] = [];
-        for (const path of options.sae as string[]) {
-          const { id } = await engine.loadSae({ path, lm: lm.id });
-          const { report } = await measure(
-            { lm: engine.loaded.lm(lm.id), sae: engine.loaded.sae(id) },
-            {
-              labels: options.labels,
-              setting: options.setting,
-              texts: options.text ?? [around.sampleText],
-              perLabel: options.wordsPerLabel,
-              seed: options.seed,
-              wordsPerDraw: options.wordsPerDraw,
-              probe: options.probe,
-              judge: options.allWords ? "all" : "held-out",
-              selection: options.selection,
-              maxK: options.maxK,
-            },
-            { cacheFolder, signal, step: (job) => job(), onProgress: show },
-          );
-          reports.push(report);
-          if (options.output)
-            writeFileAtomic(
-              join(resolve(options.output), `${id.replaceAll(/[^\w.-]+/g, "-")}.json`),
-              JSON.stringify(report, undefined, 1),
-            );
-          if (!options.json) print(reportText(report));
-          await engine.unload({ id });
-        }
-        if (options.json) print(JSON.stringify({ schemaVersion: 1, saes: reports }));
+        const { sweep, reports } = await runSweep(engine, {
+          lm: options.lm,
+          saes: options.sae,
+          choice: {
+            labels: options.labels,
+            setting: options.setting,
+            texts: options.text ?? [around.sampleText],
+            perLabel: options.wordsPerLabel,
+            seed: options.seed,
+            wordsPerDraw: options.wordsPerDraw,
+            probe: options.probe,
+            judge: options.allWords ? "all" : "held-out",
+            selection: options.selection,
+            maxK: options.maxK,
+          },
+          corpus: options.corpus ?? [around.sampleText],
+          folder: options.output,
+          cacheFolder,
+          work: { signal, step: (job) => job(), onProgress: progress(options.json === true) },
+          onReport: (report, isRecalled) => {
+            if (options.json) return;
+            print(isRecalled ? `${report.sae}: finished before` : reportText(report));
+          },
+        });
+        if (options.json) print(JSON.stringify({ schemaVersion: 1, saes: reports, sweep }));
+        else print(sweepText(sweep));
+        if (sweep.failed.length > 0) throw notMeasured(sweep);
       }),
     );
+}
+
+function notMeasured({ failed, rows }: AbsorptionSweep): UserError {
+  const problems = failed.map(({ sae, problem }) => `${sae}: ${problem}`);
+  const all = failed.length + rows.length;
+  return new UserError(
+    "some-not-measured",
+    `${failed.length} of ${all} SAEs could not be measured; ${problems.join("; ")}`,
+  );
 }
 
 /** A report as a table. */

@@ -79,6 +79,8 @@ export interface AbsorptionReport {
   readonly sae: string;
   readonly hook: string;
   readonly d_sae: number;
+  /** Mean number of active latents at the held-out words. */
+  readonly l0: number;
   readonly task: string;
   readonly setting: AbsorptionSetting;
   readonly rule: "sae-bench";

@@ -1,10 +1,11 @@
 // `absorption` on the demo's SAE that shows it, as a user runs it.
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import type { AbsorptionReport } from "../../server/protocol/absorption.ts";
+import type { AbsorptionSweep } from "../../server/protocol/absorption-sweep.ts";
 import { repoRoot } from "../parts.ts";
 
 const demo = join(repoRoot, "demo");
@@ -65,8 +66,54 @@ test("main latents, cosines and absorbed words of resid2-6144-k2; the second run
   const again = run(...args);
   expect(again.out).toBe(first.out);
   const written = JSON.parse(readFileSync(join(folder, "resid2-6144-k2.json"), "utf8")) as object;
-  expect(written).toEqual(report);
+  expect(written).toEqual({
+    ...report,
+    sweep: expect.objectContaining({ row: expect.anything() }),
+  });
 }, 1_200_000);
+
+test("a sweep that was stopped goes on behind what it finished, without a cache", async () => {
+  const folder = join(scratch, "sweep");
+  const names = ["resid2-1024", "resid2-6144", "resid2-6144-k2"];
+  const args = [
+    ...[...names, "meta-512"].flatMap((name) => ["--sae", join(demo, "saes", name)]),
+    "--labels",
+    join(demo, "labels/first-letter.jsonc"),
+    "--words-per-label",
+    "12",
+    "--words-per-draw",
+    "8",
+    "--output",
+    folder,
+  ];
+  const [first, last] = [`${names[0]}.json`, `${names[2]}.json`].map((it) => join(folder, it));
+  const program = [join(repoRoot, "dist/cli.js"), "absorption", ...args];
+  const env = { ...process.env, XDG_CACHE_HOME: join(scratch, "first-cache") };
+  const stopped = spawn(process.execPath, program, { env, stdio: "ignore" });
+  const ended = new Promise((resolve) => stopped.on("exit", resolve));
+  while (!existsSync(first!) && stopped.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  stopped.kill("SIGKILL");
+  await ended;
+  expect(existsSync(last!)).toBe(false);
+  const written = statSync(first!).mtimeMs;
+
+  const { out, code } = run(...args, "--json");
+  expect(code).toBe(1);
+  const { sweep } = JSON.parse(out) as { sweep: AbsorptionSweep };
+  expect(statSync(first!).mtimeMs).toBe(written);
+  expect(JSON.parse(readFileSync(join(folder, "sweep.json"), "utf8"))).toEqual(sweep);
+  expect(sweep.rows.map((it) => it.sae)).toEqual(names);
+  expect(sweep.rows[2]).toMatchObject({ architecture: "batchtopk", trainedWith: [], d_sae: 6144 });
+  expect(sweep.rows[2]!.l0).toBeLessThan(sweep.rows[1]!.l0 / 4);
+  expect(sweep.failed).toEqual([
+    { sae: "meta-512", problem: expect.stringContaining("is a meta-SAE") as string },
+  ]);
+  expect(run(...args).out).toMatch(/^resid2-1024: finished before\nresid2-6144: finished before/);
+  // Another seed is another sweep.
+  run(...args, "--seed", "1");
+  expect(statSync(first!).mtimeMs).toBeGreaterThan(written);
+}, 120_000);
 
 test("in running text words are read where they stand, and what the sample is too short for is said", () => {
   const { out } = run("--sae", join(demo, "saes/resid2-1024"), "--setting", "text", "--json");

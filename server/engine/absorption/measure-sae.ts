@@ -102,6 +102,7 @@ export async function measureSae(
     sae: id,
     hook: info.hook,
     d_sae: info.d_sae,
+    l0: acts.test.latents.length / stage.test.words.length,
     task: plan.task.name,
     setting: plan.setting,
     rule: "sae-bench",

@@ -19,6 +19,9 @@ import { measureSae } from "./measure-sae.ts";
 import { planKey, type ProbeStage, probeStage } from "./word-activations.ts";
 import type { ProbeKind, WordPlan, Work } from "./word-plan.ts";
 
+/** Changes whenever a report that is kept lacks something. */
+const reportVersion = 2;
+
 /** What a user chooses. */
 export interface AbsorptionChoice {
   /** `first-letter`, `first-letter:paper`, or a task file. */
@@ -97,7 +100,15 @@ export async function measure(
   const rows = new Cache(cacheFolder, "absorption-words");
   const reports = new Cache(cacheFolder, "absorption");
   const key = createHash("sha256")
-    .update([planKey(plan), plan.selection, plan.maxK, hashWeights(parts.sae.info.path)].join(" "))
+    .update(
+      [
+        reportVersion,
+        planKey(plan),
+        plan.selection,
+        plan.maxK,
+        hashWeights(parts.sae.info.path),
+      ].join(" "),
+    )
     .digest("hex");
   const stage = await probeStage(plan, rows, {
     ...work,

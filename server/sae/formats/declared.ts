@@ -17,6 +17,23 @@ const kept = [
   "sae_lens_version",
 ];
 
+/** Objectives beside reconstruction and sparsity, by the keys of our own training config that switch them on. */
+const objectives = [
+  ["tied", "tied"],
+  ["endToEnd", "end-to-end"],
+  ["adversary", "adversarial"],
+  ["attribution", "attribution-sparse"],
+] as const;
+
+/** How an SAE of our own trainer was trained, e.g. "tied, adversarial"; nothing for a plain one or another library's. */
+export function trainedWith(details: ConfigFile): { trained_with?: string } {
+  const found = objectives.filter(([key]) => {
+    const value = details.value(key);
+    return value === true || (typeof value === "object" && value !== null);
+  });
+  return found.length === 0 ? {} : { trained_with: found.map(([, name]) => name).join(", ") };
+}
+
 /** The known claims of config objects; of a key in several the first counts. */
 export function declaredFacts(...objects: ConfigFile[]): Record<string, number | string> {
   const declared: Record<string, number | string> = {};

@@ -12,7 +12,7 @@ import { type Facts, requireFacts } from "../facts.ts";
 import type { Located } from "../parameter.ts";
 import type { SaePlace } from "../place.ts";
 import type { TensorFile } from "../tensor-file.ts";
-import { declaredFacts } from "./declared.ts";
+import { declaredFacts, trainedWith } from "./declared.ts";
 import type { Format, FoundSae } from "./format.ts";
 import { rowNorms } from "./row-norms.ts";
 
@@ -116,6 +116,7 @@ function configOf(
   const n_ctx = facts.number("n_ctx") ?? metadata.maybeSize("context_size");
   const model = facts.string("model") ?? metadata.maybeString("model_name");
   const groups = groupsOf(cfg);
+  const training = metadata.object("training_architecture_details");
   return {
     architecture,
     d_in,
@@ -133,7 +134,7 @@ function configOf(
     ...(groups === undefined ? {} : { groups }),
     ...(architecture === "temporal" ? { wholeSequences: true } : {}),
     options: optionsOf(file, architecture),
-    declared: declaredFacts(file, metadata, metadata.object("training_architecture_details")),
+    declared: { ...declaredFacts(file, metadata, training), ...trainedWith(training) },
     dtypeNote: file.maybeString("dtype") ?? "float32",
   };
 }

@@ -11,6 +11,7 @@ import type {
 } from "../server/protocol/page-causes.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { SinglePage } from "./page-panel.ts";
+import { revealRange } from "./reveal.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 type PageTable = Pick<CauseMethods, "attributeNext"> & AttributionHostMethods;
@@ -57,19 +58,7 @@ export class AttributionPage implements vscode.Disposable {
           this.#event("progress", { text, ...(percentage === undefined ? {} : { percentage }) });
         return this.#server.call("attributeNext", params, { signal, onProgress });
       },
-      reveal: async ({ uri, startOffset, endOffset }) => {
-        const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(uri, true));
-        const visible = vscode.window.visibleTextEditors.find((it) => it.document === document);
-        const column = visible?.viewColumn ?? vscode.ViewColumn.One;
-        const editor = await vscode.window.showTextDocument(document, column, true);
-        const range = new vscode.Range(
-          document.positionAt(startOffset),
-          document.positionAt(endOffset),
-        );
-        editor.selection = new vscode.Selection(range.start, range.end);
-        editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-        return null;
-      },
+      reveal: (range) => revealRange(range, { preserveFocus: true }),
       pin: async (latent) => {
         await vscode.commands.executeCommand("latentWorkbench.pinLatent", latent);
         return null;

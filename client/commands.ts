@@ -17,6 +17,7 @@ import {
   importLabels,
   indexCorpus,
 } from "./explorer-commands.ts";
+import { absorptionCase } from "./absorption-case.ts";
 import { prepareAbsorption } from "./prepare-absorption.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
 import {
@@ -74,10 +75,13 @@ export const commands: Readonly<Record<string, Command>> = {
   openToyPage: ({ toys }) => toys.open(),
   exploreMetaSae: ({ metas }, argument) => {
     const { latent } = asRecord(argument);
-    metas.open(typeof latent === "number" ? latent : undefined);
+    metas.open(typeof latent === "number" ? { latent } : {});
   },
   stitchSaes: ({ stitching }) => stitching.open(),
-  openAbsorptionPage: ({ absorption }) => absorption.open(),
+  openAbsorptionPage: ({ absorption }, argument) => {
+    const absorbed = absorptionCase(argument);
+    absorption.open(absorbed ? { absorbed } : {});
+  },
   prepareAbsorption,
 };
 

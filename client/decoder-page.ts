@@ -5,13 +5,15 @@
 import * as vscode from "vscode";
 import type { AbsorptionPageMethods } from "../server/protocol/absorption.ts";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
+import type { OccurrenceMethods } from "../server/protocol/occurrences.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { rememberChoice } from "./choose-models.ts";
 import { activeTextEditor } from "./documents.ts";
 import { besideEditor, SinglePage } from "./page-panel.ts";
+import { revealRange } from "./reveal.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-type ServerMethods = DecoderPageMethods & AbsorptionPageMethods;
+type ServerMethods = DecoderPageMethods & AbsorptionPageMethods & OccurrenceMethods;
 
 /** What tells the pages apart. */
 export interface DecoderPageKind {
@@ -47,7 +49,14 @@ export const stitchingPage: DecoderPageKind = {
 export const absorptionPage: DecoderPageKind = {
   name: "absorption",
   title: "Absorption",
-  passedOn: ["absorptionChoices", "measureAbsorption", "absorptionProgress"],
+  passedOn: [
+    "absorptionChoices",
+    "measureAbsorption",
+    "absorptionProgress",
+    "occurrences",
+    "occurrencesProgress",
+    "measuredAs",
+  ],
 };
 
 type PageTable = ServerMethods & DecoderHostMethods;
@@ -76,14 +85,11 @@ export class DecoderPage implements vscode.Disposable {
     this.#page = new SinglePage({ name, title, extensionUri, log, handlers }, () => {});
   }
 
-  /** Opens the page about the models of the active editor, or brings it to the front; `latent`: where to begin. */
-  open(latent?: number): void {
-    const uri = activeTextEditor()?.document.uri.toString();
-    this.#start = {
-      ...(uri === undefined ? {} : { uri }),
-      ...(latent === undefined ? {} : { latent }),
-    };
-    if (latent === undefined && this.#page.reveal()) return;
+  /** Opens the page about the models of the active editor, or brings it to the front; `at`: where to begin. */
+  open(at: Omit<ReturnType<DecoderHostMethods["start"]>, "uri"> = {}): void {
+    const uri = at.absorbed?.uri ?? activeTextEditor()?.document.uri.toString();
+    this.#start = { ...(uri === undefined ? {} : { uri }), ...at };
+    if (Object.keys(at).length === 0 && this.#page.reveal()) return;
     this.#page.open(besideEditor());
   }
 
@@ -102,6 +108,7 @@ export class DecoderPage implements vscode.Disposable {
     return {
       ...passedOn,
       start: () => this.#start,
+      reveal: (range) => revealRange(range, { preserveFocus: false }),
       pickTexts: async () => {
         const picked = await vscode.window.showOpenDialog({
           canSelectMany: true,

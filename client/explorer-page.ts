@@ -12,6 +12,7 @@ import type {
 import type { PageMethods } from "../server/protocol/page.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { besideEditor, SinglePage } from "./page-panel.ts";
+import { revealRange } from "./reveal.ts";
 import type { Runs } from "./runs.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -84,7 +85,7 @@ export class ExplorerPage implements vscode.Disposable {
     return {
       ...forwarded,
       start: () => this.#place,
-      reveal: ({ uri, startOffset, endOffset }) => reveal(uri, startOffset, endOffset),
+      reveal: (range) => revealRange(range, { preserveFocus: false }),
       runCommand: async ({ command, ...latent }) => {
         await vscode.commands.executeCommand(`latentWorkbench.${command}`, latent);
         this.#event("changed", {});
@@ -92,16 +93,4 @@ export class ExplorerPage implements vscode.Disposable {
       },
     };
   }
-}
-
-async function reveal(uri: string, startOffset: number, endOffset: number): Promise<null> {
-  const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(uri, true));
-  const editor = await vscode.window.showTextDocument(document, {
-    viewColumn: vscode.ViewColumn.One,
-    preserveFocus: false,
-  });
-  const range = [document.positionAt(startOffset), document.positionAt(endOffset)] as const;
-  editor.selection = new vscode.Selection(...range);
-  editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-  return null;
 }

@@ -1,19 +1,39 @@
 /** What a hover says about absorption: one line per labelled task that applies to the token. */
 import type { TokenAbsorption } from "../protocol/absorption.ts";
-import { figure, plain } from "./markdown.ts";
+import { figure, plain, visible } from "./markdown.ts";
 
 /** The rule's constants that the lines name; `server/analysis/absorption` has them from SAEBench. */
 const rule = "absorbed: main latents silent and another latent with ≥ 0.4 of the projection";
 
-/** Lines of Markdown. */
-export function absorptionLines(verdicts: readonly TokenAbsorption[]): string[] {
-  return verdicts.flatMap((it) => ["", line(it)]);
+/** How parts of a line are written. */
+interface Style {
+  /** Text that comes from files. */
+  readonly text: (text: string) => string;
+  readonly strong: (text: string) => string;
+  readonly lean: (text: string) => string;
 }
 
-function line(it: TokenAbsorption): string {
+const markdown: Style = {
+  text: plain,
+  strong: (text) => `**${text}**`,
+  lean: (text) => `*${text}*`,
+};
+const asIs: Style = { text: visible, strong: (text) => text, lean: (text) => text };
+
+/** Lines of Markdown. */
+export function absorptionLines(verdicts: readonly TokenAbsorption[]): string[] {
+  return verdicts.flatMap((it) => ["", line(it, markdown)]);
+}
+
+/** The same of one verdict as plain text. */
+export function absorptionText(verdict: TokenAbsorption): string {
+  return line(verdict, asIs);
+}
+
+function line(it: TokenAbsorption, { text, strong, lean }: Style): string {
   const where = it.setting === "prompts" ? "" : " in running text";
-  const name = `${plain(it.task)}${it.label === undefined ? "" : ` “${plain(it.label)}”`}${where}`;
-  const head = `**${title(it)}** · ${name}`;
+  const name = `${text(it.task)}${it.label === undefined ? "" : ` “${text(it.label)}”`}${where}`;
+  const head = `${strong(title(it))} · ${name}`;
   if (it.probability === undefined) return head;
   const parts = [
     `probe ${it.probability.toFixed(2)} (F1 ${figure(it.probeF1 ?? 0)} on held-out words)`,
@@ -21,7 +41,7 @@ function line(it: TokenAbsorption): string {
     ...carriers(it),
     ...whyText(it),
   ];
-  return `${head}: ${parts.join("; ")}${it.verdict === "absorbed" ? ` · *${rule}*` : ""}`;
+  return `${head}: ${parts.join("; ")}${it.verdict === "absorbed" ? ` · ${lean(rule)}` : ""}`;
 }
 
 function title({ verdict, reason, isPartial, mainF1, probability }: TokenAbsorption): string {

@@ -1,10 +1,11 @@
-/** Places that break the rules of `latents.jsonc`, as LSP's diagnostics. */
+/** What LSP's diagnostics say: places that break the rules of `latents.jsonc` and, where asked for, absorbed words. */
 import { type Diagnostic, DiagnosticSeverity } from "vscode-languageserver/node";
 import { findingText, isAbout, ruleFindings, type RuleSeverity } from "../text/latent-rules.ts";
 import { LineStarts } from "../text/line-starts.ts";
 import type { OpenDocument } from "../workbench/documents.ts";
 import { labelOf } from "../workbench/labels.ts";
 import type { Workbench } from "../workbench/workbench.ts";
+import { absorptionDiagnostics } from "./absorption-diagnostics.ts";
 import { visible } from "./markdown.ts";
 
 const severities: Readonly<Record<RuleSeverity, DiagnosticSeverity>> = {
@@ -21,8 +22,8 @@ export interface DiagnosticsNews {
   readonly diagnostics: Diagnostic[];
 }
 
-/** Sends what is new: nothing for documents that never broke a rule. */
-export class RuleDiagnostics {
+/** Sends what is new: nothing for documents that never had a problem. */
+export class Problems {
   readonly #send: (news: DiagnosticsNews) => void;
   readonly #sent = new Map<string, string>();
 
@@ -35,7 +36,9 @@ export class RuleDiagnostics {
     for (const document of documents) {
       const isOpen = workbench.documents.get(document.uri) === document;
       if (isOpen && workbench.analyses.isWorking(document)) continue;
-      const diagnostics = isOpen ? diagnosticsOf(workbench, document) : [];
+      const diagnostics = isOpen
+        ? [...brokenRules(workbench, document), ...absorptionDiagnostics(workbench, document)]
+        : [];
       const text = JSON.stringify(diagnostics);
       if ((this.#sent.get(document.uri) ?? "[]") === text) continue;
       this.#sent.set(document.uri, text);
@@ -50,7 +53,7 @@ export class RuleDiagnostics {
   }
 }
 
-function diagnosticsOf(workbench: Workbench, document: OpenDocument): Diagnostic[] {
+function brokenRules(workbench: Workbench, document: OpenDocument): Diagnostic[] {
   const path = decodeURIComponent(document.uri.replace(/^[a-z-]+:\/\//i, ""));
   const rules = (workbench.latentsFile?.rules ?? []).filter((rule) => isAbout(rule, path));
   const set = workbench.models.ready(workbench.choiceFor(document));

@@ -4,6 +4,7 @@
  */
 import {
   type CancellationToken,
+  CodeActionKind,
   CodeLensRefreshRequest,
   type Connection,
   type InitializeParams,
@@ -27,7 +28,8 @@ import { readSettings, type Settings } from "../workbench/settings.ts";
 import { Workbench } from "../workbench/workbench.ts";
 import { codeLenses, inlayHints, runLenses } from "./annotations.ts";
 import { dispatch } from "./dispatch.ts";
-import { RuleDiagnostics } from "./diagnostics.ts";
+import { absorptionActions, runServerCommand, serverCommands } from "./absorption-diagnostics.ts";
+import { Problems } from "./diagnostics.ts";
 import { hoverMarkdown } from "./hover-markdown.ts";
 import { plain } from "./markdown.ts";
 import { references } from "./references.ts";
@@ -57,7 +59,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     else if (level === "warn") connection.console.warn(text);
     else connection.console.log(text);
   };
-  const rules = new RuleDiagnostics((news) => void connection.sendDiagnostics(news));
+  const problems = new Problems((news) => void connection.sendDiagnostics(news));
   const ready = (): Workbench => {
     if (!workbench) throw new ResponseError(-32002, "not initialised");
     return workbench;
@@ -84,7 +86,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
       trusted: trusted !== false,
       onChanged: (changed) => {
         announce(connection, ready(), changed, features);
-        rules.update(ready(), changed);
+        problems.update(ready(), changed);
       },
       onReaderExit: ({ reason, expected }) => {
         log(expected ? "info" : "error", reason);
@@ -105,6 +107,11 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
         inlayHintProvider: true,
         referencesProvider: true,
         codeLensProvider: { resolveProvider: false },
+        codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix] },
+        // Our client has commands of its own, with pages behind them.
+        ...(features.commands
+          ? {}
+          : { executeCommandProvider: { commands: Object.values(serverCommands) } }),
       },
     };
   });
@@ -126,7 +133,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   });
   documents.onDidClose(({ document }) => {
     ready().close(document.uri);
-    rules.forget(document.uri);
+    problems.forget(document.uri);
   });
   connection.onDidChangeConfiguration(async ({ settings: sent }) => {
     // Some editors send a bare sign that settings changed.
@@ -169,6 +176,22 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     answer(token, (workbench, signal) =>
       references(workbench, documents.get(textDocument.uri), position, signal),
     ),
+  );
+  connection.onCodeAction(({ textDocument: { uri }, range }, token) =>
+    answer(token, (workbench) =>
+      absorptionActions(workbench, { uri, range }, { client: features.commands }),
+    ),
+  );
+  connection.onExecuteCommand(({ command, arguments: args = [] }, token) =>
+    answer(token, (workbench) => {
+      const message = runServerCommand(workbench, command, args);
+      if (message !== undefined)
+        void connection.sendNotification(ShowMessageNotification.type, {
+          type: MessageType.Info,
+          message: `Latent Workbench: ${message}`,
+        });
+      return null;
+    }),
   );
   connection.languages.inlayHint.on(({ textDocument, range }, token) =>
     answer(token, (workbench) => inlayHints(workbench, textDocument.uri, range)),

@@ -122,6 +122,8 @@ export interface TokenAbsorption {
   readonly probeF1?: number;
   readonly mainF1?: number;
   readonly projection?: number;
+  /** The main latents' part of it. */
+  readonly mainProjection?: number;
   readonly fraction?: number;
   readonly isPartial?: boolean;
   readonly main?: readonly {

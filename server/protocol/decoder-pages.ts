@@ -3,6 +3,7 @@
  * asked by range; what crosses is plain JSON.
  */
 import type { MetaBreakdown, MetaSummary } from "./meta.ts";
+import type { AbsorptionCase } from "./occurrences.ts";
 import type { Agreement, PathPoint, Rule, StitchChoice, StitchedSae } from "./stitching.ts";
 
 /** A latent or meta-latent with what it is called. */
@@ -154,8 +155,14 @@ export interface DecoderPageMethods {
 
 /** What both pages may ask of their host beside the table above. */
 export interface DecoderHostMethods {
-  /** The first call: the document that is meant, and the latent to begin with. */
-  start(params: Record<string, never>): { uri?: string; latent?: number };
+  /** The first call: the document that is meant, and the latent or the absorbed word to begin with. */
+  start(params: Record<string, never>): {
+    uri?: string;
+    latent?: number;
+    absorbed?: AbsorptionCase;
+  };
+  /** Selects a range of a file (UTF-16 offsets) in an editor, which gets the focus. */
+  reveal(params: { uri: string; startOffset: number; endOffset: number }): null;
   /** Lets the user pick text files; empty if cancelled. */
   pickTexts(params: Record<string, never>): string[];
   /** Lets the user pick a new folder; undefined if cancelled. */

@@ -121,19 +121,24 @@ export interface LatentContext {
   readonly tokens: readonly { readonly text: string; readonly act: number }[];
 }
 
-/** A token of an open document on which a latent is active. */
-export interface LatentPlace {
+/** A token of a file. Offsets are UTF-16 offsets of the file. */
+export interface FilePlace {
   readonly uri: string;
+  /** Path in the workspace; of other files the name. */
   readonly name: string;
   /** From 0. */
   readonly line: number;
   readonly startOffset: number;
   readonly endOffset: number;
-  readonly act: number;
   /** The token, and what stands before and after it on its line. */
   readonly text: string;
   readonly before: string;
   readonly after: string;
+}
+
+/** A token of an open document on which a latent is active. */
+export interface LatentPlace extends FilePlace {
+  readonly act: number;
 }
 
 /** The part of the table that is about latents. */

@@ -6,6 +6,7 @@ import type { DecoderPageMethods } from "./decoder-pages.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplorerMethods } from "./explorer.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
+import type { OccurrenceMethods } from "./occurrences.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -151,7 +152,8 @@ export interface PageMethods
     CauseMethods,
     ExplorerMethods,
     DecoderPageMethods,
-    AbsorptionMethods {
+    AbsorptionMethods,
+    OccurrenceMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

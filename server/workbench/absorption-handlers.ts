@@ -13,6 +13,7 @@ import type { Handlers } from "../protocol/rpc.ts";
 import { OpenDocument } from "./documents.ts";
 import { labelOf } from "./labels.ts";
 import { modelsInUse } from "./models-in-use.ts";
+import { noteMeasured } from "./occurrence-handlers.ts";
 import type { PageSurroundings } from "./pages.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -86,7 +87,9 @@ async function measure(
   if (!sae)
     throw new UserError("sae-not-in-use", `${id} is not in use any more; choose another SAE`);
   const params = { lm: lm.id, sae: id, ...choice };
-  const { report } = await workbench.reader.call("prepareAbsorption", params, signal);
+  const prepared = await workbench.reader.call("prepareAbsorption", params, signal);
+  const { report } = prepared;
+  noteMeasured(workbench, prepared, choice);
   workbench.readAgain();
   return { report, names: namesIn(report, workbench, sae) };
 }
@@ -146,7 +149,9 @@ async function prepare(
     }, askMs);
     try {
       const params = { lm: lm.id, sae: sae.id, ...choice };
-      prepared.push(await workbench.reader.call("prepareAbsorption", params, signal));
+      const done = await workbench.reader.call("prepareAbsorption", params, signal);
+      noteMeasured(workbench, done, choice);
+      prepared.push(done);
     } finally {
       clearInterval(timer);
     }

@@ -6,12 +6,11 @@ import type {
   RelatedLatent,
 } from "../protocol/explorer.ts";
 import type { SaeInfo } from "../protocol/reader.ts";
-import { LineStarts } from "../text/line-starts.ts";
 import { noExample } from "../store/latent-index.ts";
 import type { LatentIndex } from "../store/index-reader.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
-import { tokenRange } from "./positions.ts";
+import { placesIn } from "./file-places.ts";
 import { latentsAt } from "./token-card.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -26,8 +25,6 @@ export interface LatentPoint {
 
 /** Logits asked of the reader where no index has them. */
 const fewLogits = 10;
-/** Characters of a line that are shown beside a place. */
-const lineWidth = 60;
 
 /** Labels, logits, neighbours and figures. */
 export async function dashboard(
@@ -87,18 +84,11 @@ export async function placesOf(
     if (!workbench.isOn(document)) continue;
     const set = await workbench.modelsOf(document);
     if (!set.saes.some((it) => it.id === sae.id)) continue;
-    const lines = new LineStarts(document.text);
-    for (let context = 0; context < document.contexts.length; context++) {
-      const { state, reading } = await workbench.reading(document, context, sae.id, signal);
-      for (let token = 0; token < reading.tokens.ids.length; token++) {
-        const found = latentsAt(reading, sae.id, token).find((it) => it.latent === latent);
-        const range = found && tokenRange(state.source, reading.tokens, token);
-        if (!found || !range || range.endOffset === range.startOffset) continue;
-        total++;
-        if (places.length < limit)
-          places.push(placeOf(document, lines, { range, act: found.activation }));
-      }
-    }
+    const sought = { kind: "latent", latent } as const;
+    const found = await placesIn(document, { workbench, sae: sae.id, sought, signal });
+    total += found.length;
+    for (const place of found.slice(0, limit - places.length))
+      places.push({ ...place, act: place.act ?? 0 });
   }
   return { places, total };
 }
@@ -137,26 +127,6 @@ export function neuronpediaId(
   const declared = sae.declared["neuronpedia_id"];
   const source = typeof declared === "string" ? declared : workbench.labels.sourceOf(sae.id);
   return source === undefined ? undefined : `${source}/${latent}`;
-}
-
-function placeOf(
-  document: { uri: string; text: string },
-  lines: LineStarts,
-  { range, act }: { range: { startOffset: number; endOffset: number }; act: number },
-): LatentPlace {
-  const { line } = lines.position(range.startOffset);
-  const start = Math.max(lines.startOf(line), range.startOffset - lineWidth);
-  const end = Math.min(lines.startOf(line + 1), range.endOffset + lineWidth);
-  return {
-    uri: document.uri,
-    name: decodeURIComponent(document.uri.slice(document.uri.lastIndexOf("/") + 1)),
-    line,
-    ...range,
-    act,
-    text: document.text.slice(range.startOffset, range.endOffset),
-    before: document.text.slice(start, range.startOffset),
-    after: document.text.slice(range.endOffset, Math.max(end, range.endOffset)).trimEnd(),
-  };
 }
 
 function corpusOf(point: LatentPoint, index: LatentIndex): LatentDashboard["corpus"] {

@@ -23,6 +23,8 @@ import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
 import { LineStarts } from "../text/line-starts.ts";
+import { occurrenceHandlers } from "./occurrence-handlers.ts";
+import { pin, unpin } from "./pins.ts";
 import { tokenAt, tokenRange } from "./positions.ts";
 import { runHandlers } from "./runs-handlers.ts";
 import { latentsAt } from "./token-card.ts";
@@ -49,6 +51,7 @@ export function pageHandlers(
     ...explorerHandlers(workbench),
     ...decoderHandlers(workbench),
     ...absorptionHandlers(workbench, surroundings),
+    ...occurrenceHandlers(workbench),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>
         runToyProcess(workbench.options.runProgram, knobs, {
@@ -91,15 +94,12 @@ export function pageHandlers(
       document.selection = endOffset > startOffset ? { startOffset, endOffset } : undefined;
       return null;
     },
-    pin: ({ sae, latent }) => {
-      const rest = workbench.pinned.filter((it) => it.sae !== sae || it.latent !== latent);
-      workbench.pinned = [...rest, { sae, latent }];
-      workbench.options.onChanged([...workbench.documents.values()]);
+    pin: (latent) => {
+      pin(workbench, latent);
       return null;
     },
-    unpin: ({ sae, latent }) => {
-      workbench.pinned = workbench.pinned.filter((it) => it.sae !== sae || it.latent !== latent);
-      workbench.options.onChanged([...workbench.documents.values()]);
+    unpin: (latent) => {
+      unpin(workbench, latent);
       return null;
     },
     status: ({ uri }) => workbench.status(workbench.document(uri)),

@@ -21,6 +21,8 @@ export interface Settings {
   readonly hoverLatents: number;
   readonly inlayHints: boolean;
   readonly codeLens: boolean;
+  /** Absorbed words as problems of the editor. */
+  readonly absorptionDiagnostics: boolean;
   /** Longest context, in characters, that is analysed. */
   readonly maxContextCharacters: number;
   readonly cacheFolder: string;
@@ -54,6 +56,7 @@ export function readSettings(section: unknown, defaultCacheFolder: string): Sett
     hoverLatents: count(at("hover.latents")) || 8,
     inlayHints: at("inlayHints.enabled") === true,
     codeLens: at("codeLens.enabled") !== false,
+    absorptionDiagnostics: at("absorption.diagnostics") === true,
     maxContextCharacters: count(at("maxContextCharacters")) || 200_000,
     cacheFolder: text(at("cacheFolder"), "") || defaultCacheFolder,
     runsFolder: text(at("runsFolder"), "") || "runs",

@@ -64,6 +64,49 @@ await look("keyboard", fakeAbsorption(), async (page) => {
   await checkAccessibility(page);
 });
 
+const found = fakeAbsorption();
+await look("places", found, async (page) => {
+  await page.getByRole("button", { name: "Measure" }).press("Enter");
+  const sought = page.getByLabel("places of");
+  await sought.waitFor();
+  await sought.focus();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByText("712 places (14 files read), the first 2 are listed").waitFor();
+  await page.locator("details", { hasText: "1 file left out" }).waitFor();
+  await page.keyboard.press("Tab");
+  // A scrolling list takes the focus in some browsers.
+  await page.locator(".place").first().focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.locator(".split caption", { hasText: "“ for”" }).waitFor();
+  assert.deepEqual(
+    found.revealed.map((it) => it.startOffset),
+    [4300],
+  );
+  const [first, second] = await page.locator(".place").allInnerTexts();
+  assert.match(first, /prompts\/absorbed\.prompt\.md:44.*for.*absorbed/s);
+  assert.match(second, /:52.*found.*fires/s);
+  await checkAccessibility(page);
+});
+
+const absorbed = {
+  uri: "file:///demo/prompts/absorbed.prompt.md",
+  startOffset: 4300,
+  sae: "resid2-6144-k2",
+  task: "first-letter",
+  setting: "prompts",
+  label: "f",
+};
+const opened = fakeAbsorption({ start: { uri: absorbed.uri, absorbed } });
+await look("a case from a text", opened, async (page) => {
+  await page.locator(".place[aria-current=true]", { hasText: "for" }).waitFor();
+  await page.getByRole("heading", { name: "f", exact: true }).waitFor();
+  assert.deepEqual(opened.revealed, []);
+  await checkAccessibility(page);
+});
+
 await look("measuring", fakeAbsorption({ slow: true }), async (page) => {
   await page.getByLabel("words in").selectOption("text");
   await page.getByRole("button", { name: "Texts…" }).click();
@@ -84,6 +127,8 @@ await look(
   async (page) => {
     await page.getByRole("button", { name: "Measure" }).click();
     await page.getByText("<img").first().waitFor();
+    await page.getByRole("button", { name: "Find" }).click();
+    await page.locator(".place", { hasText: "<img" }).first().waitFor();
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 320, `the page is ${width} wide`);

@@ -1,15 +1,16 @@
 // Answers about absorption of a language server that never was.
 
 /** An SAE with a label that is absorbed in part, one that is not, and one without latents. */
-export function fakeAbsorption({ label = "for (preposition)", slow = false } = {}) {
+export function fakeAbsorption({ label = "for (preposition)", slow = false, start = {} } = {}) {
   const taken = { isFull: true, fraction: 0.835 };
   const firing = { mainFires: true, mainProjection: 65 };
-  const names = ["found", "free", "full", "first", "few", "far", "fast", "farm", "fact", "fire"];
+  const spelled = ["found", "free", "full", "first", "few", "far", "fast", "farm", "fact", "fire"];
   const words = [
-    ...names.map((text) => word(text, [share(1527, 65, 0.41)], firing)),
+    ...spelled.map((text) => word(text, [share(1527, 65, 0.41)], firing)),
     word("for", [share(5982, 60.1, 0.33), share(4, -2, -0.1)], taken),
     word("from", [share(2950, 55, 0.31)], { ...taken, fraction: 0.76 }),
   ];
+  const names = { 1527: "words with f", 5982: label };
   const scores = { precision: 0.94, recall: 0.81, f1: 0.87 };
   const letter = (name, change) => ({
     label: name,
@@ -29,11 +30,11 @@ export function fakeAbsorption({ label = "for (preposition)", slow = false } = {
     partialRate: 0,
     meanFraction: 0,
     absorbers: [],
-    words: words.slice(0, names.length),
+    words: words.slice(0, spelled.length),
     ...change,
   });
   const measured = {
-    names: { 1527: "words with f", 5982: label },
+    names,
     report: {
       schemaVersion: 1,
       lm: "demo",
@@ -77,8 +78,9 @@ export function fakeAbsorption({ label = "for (preposition)", slow = false } = {
       problems: ["no latents for q (F1 of the main latents below 0.6)"],
     },
   };
+  const revealed = [];
   const handlers = {
-    start: () => ({}),
+    start: () => start,
     absorptionChoices: () => ({
       lm: "demo",
       saes: [{ id: "resid2-6144-k2", detail: "6144 latents at blocks.2.hook_resid_post" }],
@@ -89,8 +91,55 @@ export function fakeAbsorption({ label = "for (preposition)", slow = false } = {
     measureAbsorption: () => (slow ? new Promise(() => {}) : measured),
     absorptionProgress: () => ({ share: 0.3, text: "resid2-6144-k2: encoding" }),
     pickTexts: () => ["/texts/a.txt"],
+    measuredAs: () => ({ question: { labels: "first-letter", setting: "prompts" } }),
+    occurrences: ({ sought }) => ({
+      places: places(label, sought),
+      total: 712,
+      files: 14,
+      leftOut: ["prompts/big.txt: it is larger than 2 MB"],
+      names,
+    }),
+    occurrencesProgress: () => ({ share: 0.4, text: "prompts/letters.prompt.md" }),
+    reveal: (range) => {
+      revealed.push(range);
+      return null;
+    },
   };
-  return { handlers };
+  return { handlers, revealed };
+}
+
+/** Places of a word that was absorbed and of one that was not, or of a latent. */
+function places(text, { kind }) {
+  const place = (line, word, verdict) => ({
+    uri: "file:///demo/prompts/absorbed.prompt.md",
+    name: "prompts/absorbed.prompt.md",
+    line,
+    startOffset: 100 * line,
+    endOffset: 100 * line + word.length,
+    text: word,
+    before: `${text} `,
+    after: " has the first letter:",
+    ...(kind === "latent" ? { act: 181.2 } : {}),
+    verdict: {
+      token: 8,
+      task: "first-letter",
+      setting: "prompts",
+      label: "f",
+      probability: 0.79,
+      probeF1: 0.987,
+      projection: 72,
+      mainProjection: 0,
+      fraction: 0.9,
+      main: [{ latent: 1527, activation: 0, preActivation: 20.5, threshold: 52.7 }],
+      strongest: [share(5982, 60.1, 0.33)],
+      ...verdict,
+    },
+  });
+  const firing = { main: [{ latent: 1527, activation: 158 }], mainProjection: 65 };
+  return [
+    place(43, " for", { verdict: "absorbed" }),
+    place(51, " found", { verdict: "fires", ...firing, strongest: [share(1527, 65, 0.41)] }),
+  ];
 }
 
 function share(latent, projection, cosine) {

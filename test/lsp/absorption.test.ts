@@ -1,18 +1,28 @@
-// Absorption in the real hover: a prepared task at the demo's SAE that shows it.
-import { mkdtempSync, readFileSync } from "node:fs";
+// Absorption in the real editor: a prepared task at the demo's SAE that shows it, in hovers, among problems, and over a workspace.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CodeAction, Diagnostic } from "vscode-languageserver/node";
 import type { HeadlessClient } from "../../scripts/headless-client.ts";
 import { repoRoot } from "../parts.ts";
 import { promptPath, startServer, textOf } from "./server.ts";
 
+const k2 = "resid2-6144-k2";
+const front = `---\nlatent-workbench:\n  saes: [${k2}]\n---\n`;
+const labels = join(repoRoot, "demo/labels/first-letter.jsonc");
+const asked = { sae: k2, task: "first-letter", setting: "prompts" } as const;
+const folder = mkdtempSync(join(tmpdir(), "latent-workbench-live-"));
+const cacheFolder = join(folder, "cache");
 let client: HeadlessClient;
 beforeAll(async () => {
-  const cacheFolder = mkdtempSync(join(tmpdir(), "latent-workbench-live-"));
   client = await startServer({ settings: { cacheFolder } });
 });
-afterAll(() => client.stop());
+afterAll(async () => {
+  await client.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** The hover on the word whose line is `\n word has the first letter:` without an answer. */
 async function hoverOn(uri: string, text: string, word: string): Promise<string> {
@@ -82,3 +92,163 @@ test("nothing is said before a task is prepared; then for, from and have are abs
     "first-letter",
   );
 }, 1_800_000);
+
+/** A server on a copy of the demo's prompts, with a file that no editor opens. */
+function start(options: Parameters<typeof startServer>[0] = {}): Promise<HeadlessClient> {
+  const settings = { cacheFolder, absorption: { diagnostics: true } };
+  return startServer({ workspaceFolder: folder, settings, ...options });
+}
+
+/** The problems of a document once there are some. */
+async function problemsOf(from: HeadlessClient, of: string): Promise<readonly Diagnostic[]> {
+  for (let round = 0; round < 300; round++) {
+    const found = from.diagnostics.get(of) ?? [];
+    if (found.length > 0) return found;
+    await from.changed(of, 100);
+  }
+  return [];
+}
+
+function textOfMessage(message: Diagnostic["message"]): string {
+  return typeof message === "string" ? message : message.value;
+}
+
+describe("later, in a workspace", () => {
+  let later: HeadlessClient;
+  let uri: string;
+
+  beforeAll(async () => {
+    mkdirSync(join(folder, "prompts"));
+    for (const name of ["absorbed.prompt.md", "not-absorbed.prompt.md"])
+      cpSync(join(repoRoot, "demo/prompts", name), join(folder, "prompts", name));
+    writeFileSync(join(folder, "prompts/other-sae.txt"), "for from have");
+    writeFileSync(join(folder, "notes.md"), `${front} for has the first letter:\n`);
+    writeFileSync(join(folder, "ignored.md"), "for has the first letter:\n");
+    later = await start();
+    uri = await later.open(join(folder, "prompts/absorbed.prompt.md"));
+    await later.page("prepareAbsorption", { uri, labels, setting: "prompts" });
+  }, 1_800_000);
+  afterAll(() => later.stop());
+
+  async function problemOf(from: HeadlessClient, word: string): Promise<Diagnostic> {
+    const problems = await problemsOf(from, uri);
+    const found = problems.find(({ message }) => textOfMessage(message).startsWith(word));
+    if (!found) throw new Error(`no problem about ${word} among ${JSON.stringify(problems)}`);
+    return found;
+  }
+
+  function actionsAt(from: HeadlessClient, { range }: Diagnostic): Promise<CodeAction[]> {
+    const params = { textDocument: { uri }, range, context: { diagnostics: [] } };
+    return from.connection.sendRequest("textDocument/codeAction", params);
+  }
+
+  describe("problems", () => {
+    test("absorbed words are information, each at its word; switched off there are none", async () => {
+      const problems = await problemsOf(later, uri);
+      const path = join(folder, "prompts/absorbed.prompt.md");
+      const lines = readFileSync(path, "utf8").split("\n");
+      const found = problems.map(({ range, message, severity, code, source }) => {
+        expect([severity, code, source]).toEqual([3, "absorbed", "Latent Workbench"]);
+        const word = lines[range.start.line]
+          ?.slice(range.start.character, range.end.character)
+          .trim();
+        expect(message).toMatch(
+          new RegExp(
+            `^${word} is absorbed for first-letter “${word?.[0]}”: #\\d+ silent; #\\d+ carries [01]\\.\\d\\d of the projection \\(probe`,
+          ),
+        );
+        return word;
+      });
+      expect(found).toContain("for");
+      await later.configure({ cacheFolder });
+      for (let round = 0; round < 300 && later.diagnostics.get(uri)?.length; round++)
+        await later.changed(uri, 100);
+      expect(later.diagnostics.get(uri)).toEqual([]);
+      await later.configure({ cacheFolder, absorption: { diagnostics: true } });
+      expect((await problemsOf(later, uri)).length).toBe(problems.length);
+    });
+
+    test("in any editor: say how it was judged, pin the absorber; an untrue argument is refused", async () => {
+      const problem = await problemOf(later, "for");
+      const actions = await actionsAt(later, problem);
+      expect(actions.map((it) => it.title)).toEqual([
+        "Say how it was judged",
+        "Pin absorber #5982",
+      ]);
+      expect(actions[0]?.diagnostics).toEqual([problem]);
+      const offered = later.initialized.capabilities.executeCommandProvider?.commands;
+      const said: string[] = [];
+      later.connection.onNotification(
+        "window/showMessage",
+        (it: { message: string }) => void said.push(it.message),
+      );
+      for (const { command } of actions) {
+        expect(offered).toContain(command?.command);
+        await later.connection.sendRequest("workspace/executeCommand", command!);
+      }
+      expect(said.join()).toMatch(/absorbed · first-letter “f”: probe .*main #1527 silent/);
+      expect((await later.page("overview", { uri })).pinned).toMatchObject([
+        { sae: k2, latent: 5982 },
+      ]);
+      await later.connection.sendRequest("workspace/executeCommand", {
+        command: "latent-workbench.tellAbsorption",
+        arguments: [{ uri, startOffset: 0, sae: k2 }],
+      });
+      expect(said.at(-1)).toContain("not absorbed any more");
+    });
+
+    test("with our client: its own commands with plain data", async () => {
+      const ours = await start({ initializationOptions: { commandLinks: true } });
+      await ours.open(join(folder, "prompts/absorbed.prompt.md"));
+      const problem = await problemOf(ours, "for");
+      const actions = await actionsAt(ours, problem);
+      expect(ours.initialized.capabilities.executeCommandProvider).toBeUndefined();
+      expect(actions.map((it) => [it.command?.command, it.command?.arguments?.[0]])).toMatchObject([
+        ["latentWorkbench.openAbsorptionPage", { ...asked, uri, label: "f" }],
+        ["latentWorkbench.exploreLatents", { sae: k2, latent: 1527 }],
+        ["latentWorkbench.exploreLatents", { sae: k2, latent: 5982 }],
+        ["latentWorkbench.pinLatent", { sae: k2, latent: 5982 }],
+      ]);
+      await ours.stop();
+    });
+  });
+
+  test("words and latents are found in open files and in those on disk; others are left out, with the reason", async () => {
+    const ofLabel = { kind: "label", ...asked, label: "f" } as const;
+    const { places, total, files, leftOut, names } = await later.page("occurrences", {
+      uri,
+      sae: k2,
+      sought: ofLabel,
+      limit: 500,
+    });
+    expect(files).toBe(3);
+    expect(total).toBe(places.length);
+    expect(leftOut).toEqual(["prompts/other-sae.txt: it is read by other models"]);
+    const note = places.find((it) => it.name === "notes.md");
+    expect(note).toMatchObject({
+      uri: pathToFileURL(join(folder, "notes.md")).href,
+      line: 4,
+      text: " for",
+      before: "",
+      after: " has the first letter:",
+      startOffset: front.length,
+      verdict: { label: "f" },
+    });
+    expect(names["1527"]).toBeDefined();
+    const word = { ...ofLabel, word: "found" };
+    const found = await later.page("occurrences", { uri, sae: k2, sought: word, limit: 500 });
+    expect(found.places.length).toBeGreaterThan(0);
+    for (const it of found.places) expect(it.text.trim()).toBe("found");
+    const latent = { kind: "latent", latent: 5982 } as const;
+    const fires = await later.page("occurrences", { uri, sae: k2, sought: latent, limit: 1 });
+    expect(fires.total).toBeGreaterThan(1);
+    expect(fires.places).toHaveLength(1);
+    for (const it of fires.places) expect(it.act).toBeGreaterThan(0);
+  });
+
+  test("how a task was measured is known for a case in a text", async () => {
+    const question = { labels, setting: "prompts" };
+    expect(await later.page("measuredAs", asked)).toEqual({ question });
+    expect(await later.page("measuredAs", { ...asked, setting: "text" })).toEqual({});
+  });
+});

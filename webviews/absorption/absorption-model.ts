@@ -7,7 +7,10 @@ import type {
   MeasuredAbsorption,
   WordReport,
 } from "../../server/protocol/absorption.ts";
+import type { AbsorptionCase } from "../../server/protocol/occurrences.ts";
 import { type DecoderHost, problemText } from "../decoders/decoder-host.ts";
+import { visibleText } from "../text/visible-text.ts";
+import { PlacesModel } from "./places-model.ts";
 
 /** What the form holds. */
 interface AbsorptionForm {
@@ -51,6 +54,8 @@ export class AbsorptionModel {
   readonly #onChange: () => void;
   #uri: string | undefined;
   #cancel: AbortController | undefined;
+  /** Where words and latents stand in the workspace. */
+  readonly places: PlacesModel;
   #state: AbsorptionState = {
     form: { sae: "", labels: "", setting: "prompts", texts: [] },
     listed: page,
@@ -59,6 +64,12 @@ export class AbsorptionModel {
   constructor(host: DecoderHost, onChange: () => void) {
     this.#host = host;
     this.#onChange = onChange;
+    this.places = new PlacesModel(host, onChange);
+  }
+
+  /** The document whose models are meant. */
+  get uri(): string | undefined {
+    return this.#uri;
   }
 
   get state(): AbsorptionState {
@@ -68,11 +79,32 @@ export class AbsorptionModel {
   /** Asks what can be measured. */
   async start(): Promise<void> {
     await this.#ask(async () => {
-      this.#uri = (await this.#host.call("start", {})).uri;
+      const { uri, absorbed } = await this.#host.call("start", {});
+      this.#uri = uri;
       const choices = await this.#host.call("absorptionChoices", this.#of());
       const [sae, task] = [choices.saes[0]?.id ?? "", choices.tasks[0]?.labels ?? ""];
       this.#set({ choices, form: { ...this.#state.form, sae, labels: task } });
+      if (absorbed) await this.#showCase(absorbed);
     });
+  }
+
+  /** Shows an absorbed word of a text, beside its task's figures where they are at hand. */
+  async #showCase(absorbed: AbsorptionCase): Promise<void> {
+    const { sae, task, setting, label } = absorbed;
+    const { question } = await this.#host.call("measuredAs", { sae, task, setting });
+    const named = this.#state.choices?.tasks.find((it) => it.name === task)?.labels;
+    this.change({ sae, setting, labels: question?.labels ?? named ?? this.#state.form.labels });
+    this.change({ texts: question?.texts ?? [] });
+    // What was measured is kept; without it the user decides.
+    if (question) {
+      await this.measure();
+      const found = this.#state.measured?.report.labels.find((it) => it.label === label);
+      if (found) this.chooseLabel(found);
+    }
+    const sought = { kind: "label", task, setting, label } as const;
+    const title = `words with “${visibleText(label)}”`;
+    await this.places.find(title, sought, { sae, ...this.#of() });
+    this.places.choose(absorbed);
   }
 
   /** Changes the form. */

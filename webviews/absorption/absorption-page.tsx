@@ -4,6 +4,7 @@ import { visibleText } from "../text/visible-text.ts";
 import type { AbsorptionModel, AbsorptionState } from "./absorption-model.ts";
 import { LabelDetails } from "./label-details.tsx";
 import { LabelsTable, percent } from "./labels-table.tsx";
+import { Places } from "./places.tsx";
 
 interface PageProps {
   readonly model: AbsorptionModel;
@@ -26,6 +27,7 @@ export function AbsorptionPage({ model, state }: PageProps): JSX.Element {
       )}
       <main>
         <Form model={model} state={state} />
+        {!measured && model.places.state.title !== undefined && <Places places={model.places} />}
         {measured ? (
           <>
             <Summary report={measured.report} />
@@ -33,6 +35,12 @@ export function AbsorptionPage({ model, state }: PageProps): JSX.Element {
             {label && (
               <LabelDetails model={model} state={state} label={label} names={measured.names} />
             )}
+            <Places
+              places={model.places}
+              about={{ ...measured.report, uri: model.uri }}
+              label={label}
+              word={state.word}
+            />
           </>
         ) : (
           <p class="facts">

@@ -48,7 +48,13 @@ export function LabelDetails(props: Details): JSX.Element {
           <Absorbers {...props} />
           <Words {...props} />
         </div>
-        {state.word && <Split label={label} word={state.word} names={names} />}
+        {state.word && (
+          <Split
+            word={state.word}
+            main={new Set(label.main.map(({ latent }) => latent))}
+            names={names}
+          />
+        )}
       </div>
     </section>
   );
@@ -157,16 +163,19 @@ function verdict(
   return mainFires ? "fires" : "silent";
 }
 
-function Split(props: {
-  label: LabelReport;
+/** A word's projection in parts that add up. */
+export function Split(props: {
   word: WordReport;
+  main: ReadonlySet<number>;
   names: Details["names"];
+  /** Of the table, for screen readers; a page may have two. */
+  title?: string;
 }): JSX.Element {
-  const { label, word, names } = props;
-  const parts = partsOf(word, new Set(label.main.map(({ latent }) => latent)));
+  const { word, main, names, title = "Projection split over latents" } = props;
+  const parts = partsOf(word, main);
   const largest = Math.max(...parts.map((part) => Math.abs(projectionOf(part))));
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Projection split over latents">
+    <div class="scroll" tabIndex={0} role="region" aria-label={title}>
       <table class="split">
         <caption>
           “{visibleText(word.word)}”: its projection onto the probe, split over latents

@@ -4,10 +4,14 @@ import type {
   DecoderHostMethods,
   DecoderPageMethods,
 } from "../../server/protocol/decoder-pages.ts";
+import type { OccurrenceMethods } from "../../server/protocol/occurrences.ts";
 import type { Caller } from "../../server/protocol/rpc.ts";
 
 /** The table that these pages call. */
-export type DecoderTable = DecoderPageMethods & AbsorptionPageMethods & DecoderHostMethods;
+export type DecoderTable = DecoderPageMethods &
+  AbsorptionPageMethods &
+  OccurrenceMethods &
+  DecoderHostMethods;
 
 /** Where calls go. */
 export type DecoderHost = Pick<Caller<DecoderTable>, "call">;

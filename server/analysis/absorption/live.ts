@@ -112,6 +112,7 @@ function judge(
     probeF1: prepared.probeF1,
     mainF1: prepared.mainF1,
     projection,
+    mainProjection: reading.mainProjection,
     fraction: reading.fraction,
     isPartial: reading.isPartial,
     main: prepared.main.map((latent) => mainLatent(task, latent, { x, active })),

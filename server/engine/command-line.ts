@@ -15,6 +15,7 @@ import { addLint } from "./command-line-lint.ts";
 import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addAbsorptionVerb } from "./command-line-absorption.ts";
+import { addExplainVerb } from "./command-line-explain.ts";
 import { addLevelsVerb } from "./command-line-levels.ts";
 import { addRepairVerb } from "./command-line-repair.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
@@ -216,6 +217,7 @@ Cache: ${cacheFolder}`,
   addLint({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });
   addToyVerb({ program, signal });
+  addExplainVerb({ program, signal });
   const { bundled, sampleText, cacheFolder } = around;
   const task = { verb, withEngine, bundledLm: bundled.lm, sampleText, cacheFolder, signal };
   addAbsorptionVerb(task);

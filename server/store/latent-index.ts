@@ -15,7 +15,7 @@
 import type { DType } from "../tensor/tensor.ts";
 
 /** Names the layout; another layout gets another number. */
-export const indexFormat = "latent-workbench-latent-index-1";
+export const indexFormat = "latent-workbench-latent-index-2";
 
 /** The file that makes a folder an index: written last, so an index is whole or absent. */
 export const manifestName = "index.json";
@@ -43,6 +43,10 @@ export interface IndexSizes {
   readonly list: number;
   /** Active tokens of a latent, at most, on which co-activation is counted. */
   readonly coactiveTokens: number;
+  /** Places drawn at random around which it is silent: what a description of it is tested against … */
+  readonly silent: number;
+  /** … and on how many tokens before and after the place it is silent, too. */
+  readonly silentReach: number;
 }
 
 /** What the explorer shows. */
@@ -55,6 +59,8 @@ export const defaultSizes: IndexSizes = {
   bins: 40,
   list: 10,
   coactiveTokens: 512,
+  silent: 20,
+  silentReach: 10,
 };
 
 /** A file of the index. */
@@ -116,6 +122,9 @@ export function examplesOf({ top, quantiles, perQuantile }: IndexSizes): number 
 /** Marks an example that does not exist: a latent that fired in fewer contexts. */
 export const noExample = 255;
 
+/** Marks a place that does not exist: a latent that is silent around too few. */
+export const noPlace = 2 ** 32 - 1;
+
 /** The arrays of each facet's parts. Latents and tokens that do not exist are −1. */
 export function fieldsOf(sizes: IndexSizes): Readonly<Record<Facet, Record<string, Field>>> {
   const { list, bins } = sizes;
@@ -142,6 +151,8 @@ export function fieldsOf(sizes: IndexSizes): Readonly<Record<Facet, Record<strin
       /** Tokens by Σ |activation|: how often it fired on them, and the mean |activation| then. */
       ...lists("token"),
       "token.count": { dtype: "uint32", width: list },
+      /** Places of silence, as drawn; then `noPlace`. */
+      silent: { dtype: "uint32", width: sizes.silent },
     },
     coactive: {
       /** By correlation: the other latent, their correlation, and on how many of `sampled` tokens it was active, too. */

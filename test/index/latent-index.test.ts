@@ -12,7 +12,13 @@ import { openDevice } from "../../server/runtime/device.ts";
 import { loadSae } from "../../server/sae/load.ts";
 import { openSae } from "../../server/sae/sae.ts";
 import { LatentIndex } from "../../server/store/index-reader.ts";
-import { defaultSizes, examplesOf, facets, noExample } from "../../server/store/latent-index.ts";
+import {
+  defaultSizes,
+  examplesOf,
+  facets,
+  noExample,
+  noPlace,
+} from "../../server/store/latent-index.ts";
 import { TokenWindows } from "../../server/store/token-windows.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
 import { repoRoot } from "../parts.ts";
@@ -198,6 +204,32 @@ test("contexts: the strongest, and some of each quantile of the others, with eve
     }
   }
   expect(groupsSeen).toBeGreaterThan(100);
+});
+
+test("places of silence: the latent fires nowhere near, every token counts, no two overlap", () => {
+  const { silent, silentReach: reach } = defaultSizes;
+  let found = 0;
+  let short = 0;
+  for (let latent = 0; latent < d_sae; latent++) {
+    const acts = column(latent);
+    const places = [...index.row("contexts", latent)!["silent"]!];
+    const used = places.filter((it) => it !== noPlace);
+    expect(places.slice(used.length).every((it) => it === noPlace)).toBe(true);
+    for (const [at, place] of used.entries()) {
+      const around = Array.from({ length: 2 * reach + 1 }, (_, i) => place - reach + i);
+      expect(around.every((it) => dense.counted[it] && acts[it] === 0)).toBe(true);
+      expect(dense.window[around[0]!]).toBe(dense.window[around.at(-1)!]);
+      for (const other of used.slice(0, at))
+        expect(Math.abs(other - place)).toBeGreaterThan(2 * reach);
+    }
+    found += used.length;
+    if (used.length < silent) short++;
+    // A silent latent has them as well; one that fires everywhere cannot.
+    if (index.summary.count[latent] === 0) expect(used.length).toBeGreaterThan(10);
+    if (index.summary.count[latent]! > dense.ids.length * 0.9) expect(used).toEqual([]);
+  }
+  expect(found).toBeGreaterThan(5000);
+  expect(short).toBeGreaterThan(0);
 });
 
 test("co-activating latents by correlation", () => {

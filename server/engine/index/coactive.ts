@@ -9,7 +9,7 @@ import { assert } from "../../base/errors.ts";
 import type { PartArrays } from "../../store/index-writer.ts";
 import type { IndexSizes } from "../../store/latent-index.ts";
 import type { Postings } from "../../store/postings.ts";
-import { placeHash } from "./latent-contexts.ts";
+import { placeHash } from "./places.ts";
 
 /** What counting needs. */
 export interface CoactiveTask {

@@ -30,6 +30,8 @@ const schema = v.strictObject({
       bins: v.optional(size(), defaultSizes.bins),
       list: v.optional(size(), defaultSizes.list),
       coactiveTokens: v.optional(size(), defaultSizes.coactiveTokens),
+      silent: v.optional(count(), defaultSizes.silent),
+      silentReach: v.optional(count(), defaultSizes.silentReach),
     }),
     {},
   ),

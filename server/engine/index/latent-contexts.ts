@@ -12,6 +12,8 @@ import type { PartArrays } from "../../store/index-writer.ts";
 import { examplesOf, type IndexSizes, noExample } from "../../store/latent-index.ts";
 import type { LatentPostings } from "../../store/postings.ts";
 import type { CorpusTokens } from "./corpus-tokens.ts";
+import { lowerBound, placeHash } from "./places.ts";
+import { silentPlaces } from "./silent-places.ts";
 import type { TokenLatents } from "./token-latents.ts";
 
 /** Activations of one latent: places ascending. */
@@ -59,6 +61,11 @@ export class LatentContexts {
     const entries = { positions: positions.subarray(...range), acts: acts.subarray(...range) };
     const latent = from + at;
     const n = entries.acts.length;
+    const { silent } = this.#sizes;
+    arrays["silent"]!.set(
+      silentPlaces(entries.positions, latent, { corpus: this.#corpus, sizes: this.#sizes }),
+      at * silent,
+    );
     if (n === 0) {
       arrays["group"]!.fill(
         noExample,
@@ -207,24 +214,4 @@ function drawn(
 /** Bin of an activation: equal widths from 0 to the largest, which belongs to the last. */
 function binOf(act: number, max: number, bins: number): number {
   return Math.min(bins - 1, Math.floor((act / max) * bins));
-}
-
-/** A whole number below 2^32 for a place and a latent, as good as drawn (the finaliser of MurmurHash3). */
-export function placeHash(place: number, latent: number): number {
-  let h = place ^ Math.imul(latent, 0x9e3779b1);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
-/** Index of the first element that is not smaller. */
-function lowerBound(sorted: Uint32Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -105,17 +105,16 @@ async function explain(
       print(options.json ? JSON.stringify({ schemaVersion: 1, plan }) : planText(plan, url));
       return;
     }
-    process.stderr.write(`${planLine(plan, url)}\n`);
+    note(planLine(plan, url));
     const key = process.env[options.keyEnv] || undefined;
     const { retries, timeout } = options;
     const chat = { url, model, key, timeoutMs: timeout * 1000, retries };
-    const onWait = (text: string): void => void process.stderr.write(`${text}\n`);
     const found = await interview(latents, {
       interviewer: {
         next: async (latent) => conversation.next(latent),
         answer: async (question, text) => conversation.answer(question, text),
       },
-      ask: (question, stop) => askEndpoint(chat, question, { signal: stop, onWait }),
+      ask: (question, stop) => askEndpoint(chat, question, { signal: stop, onWait: note }),
       signal,
       parallel: options.parallel,
       onProgress: progressLines(plan, latents.length),
@@ -157,9 +156,7 @@ function planText(plan: ExplainPlan, url: string | undefined): string {
 
 function progressLines(plan: ExplainPlan, latents: number) {
   return ({ answered, finished }: { answered: number; finished: number }): void =>
-    void process.stderr.write(
-      `${answered} of ${plan.questions} answers, ${finished} of ${latents} latents\n`,
-    );
+    note(`${answered} of ${plan.questions} answers, ${finished} of ${latents} latents`);
 }
 
 function resultText(found: readonly ExplainedLatent[]): string {
@@ -226,4 +223,8 @@ function scoreList(text: string): ScoreKind[] {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`);
 }

@@ -21,7 +21,8 @@ export function silentPlaces(
   const found = new Uint32Array(silent).fill(noPlace);
   const { tokens } = corpus.windows;
   let used = 0;
-  for (let draw = 0; draw < mostDraws * silent && used < silent && tokens > 0; draw++) {
+  if (tokens === 0) return found;
+  for (let draw = 0; draw < mostDraws * silent && used < silent; draw++) {
     // Of another series than the hashes that choose contexts.
     const place = Math.floor((placeHash(draw, latent + 0x51e7) / 2 ** 32) * tokens);
     if (!allCount(corpus, place, reach)) continue;

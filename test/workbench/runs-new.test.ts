@@ -1,8 +1,8 @@
 /** What the guided start writes, against the programs that read it. */
-import { expect, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import { parseRunConfig } from "../../server/engine/runs/run-config.ts";
 import type { TrainAnswers, TrainArchitecture } from "../../server/protocol/runs.ts";
-import { parseTrainConfig } from "../../server/training/config.ts";
+import { parseTrainConfig, type TrainConfig } from "../../server/training/config.ts";
 import { withAbsolutePaths } from "../../server/workbench/runs-adopt.ts";
 import { runSummary } from "../../server/workbench/runs-config.ts";
 import { newRunFile } from "../../server/workbench/runs-new.ts";
@@ -31,6 +31,11 @@ const architectures: TrainArchitecture[] = [
   "gated",
   "abstopk",
 ];
+
+test("the protocol names what can be trained", () => {
+  // Checked by the compiler.
+  expectTypeOf<TrainArchitecture>().toEqualTypeOf<TrainConfig["architecture"]>();
+});
 
 test.each(architectures)("a guided %s run is a run file that can be trained", (architecture) => {
   const text = newRunFile({ ...answers, architecture }, settings);

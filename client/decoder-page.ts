@@ -9,7 +9,7 @@ import type { OccurrenceMethods } from "../server/protocol/occurrences.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { rememberChoice } from "./choose-models.ts";
 import { activeTextEditor } from "./documents.ts";
-import { besideEditor, SinglePage } from "./page-panel.ts";
+import { besideEditor, passOn, SinglePage } from "./page-panel.ts";
 import { revealRange } from "./reveal.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -98,15 +98,8 @@ export class DecoderPage implements vscode.Disposable {
   }
 
   #handlers(closed: AbortSignal): Handlers<PageTable> {
-    const passedOn = Object.fromEntries(
-      this.#kind.passedOn.map((method) => [
-        method,
-        (params: never, signal: AbortSignal) =>
-          this.#server.call(method, params, { signal: AbortSignal.any([signal, closed]) }),
-      ]),
-    ) as unknown as Handlers<ServerMethods>;
     return {
-      ...passedOn,
+      ...passOn(this.#server, this.#kind.passedOn, closed),
       start: () => this.#start,
       reveal: (range) => revealRange(range, { preserveFocus: false }),
       pickTexts: async () => {

@@ -11,7 +11,7 @@ import type {
 } from "../server/protocol/explorer.ts";
 import type { PageMethods } from "../server/protocol/page.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
-import { besideEditor, SinglePage } from "./page-panel.ts";
+import { besideEditor, passOn, SinglePage } from "./page-panel.ts";
 import { revealRange } from "./reveal.ts";
 import type { Runs } from "./runs.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -48,7 +48,7 @@ export class ExplorerPage implements vscode.Disposable {
     { server, runs, log }: { server: ServerConnection; runs: Runs; log: vscode.LogOutputChannel },
   ) {
     this.#server = server;
-    const handlers = (): Handlers<PageTable> => this.#handlers();
+    const handlers = (closed: AbortSignal): Handlers<PageTable> => this.#handlers(closed);
     // What it showed the page remembers itself.
     this.#page = new SinglePage(
       { name: "explorer", title: "Latents", extensionUri, log, handlers },
@@ -75,15 +75,9 @@ export class ExplorerPage implements vscode.Disposable {
     this.#page.event(event, params);
   }
 
-  #handlers(): Handlers<PageTable> {
-    const forwarded = Object.fromEntries(
-      passedOn.map((method) => [
-        method,
-        (params: never, signal: AbortSignal) => this.#server.call(method, params, { signal }),
-      ]),
-    ) as unknown as Handlers<Pick<PageTable, (typeof passedOn)[number]>>;
+  #handlers(closed: AbortSignal): Handlers<PageTable> {
     return {
-      ...forwarded,
+      ...passOn(this.#server, passedOn, closed),
       start: () => this.#place,
       reveal: (range) => revealRange(range, { preserveFocus: false }),
       runCommand: async ({ command, ...latent }) => {

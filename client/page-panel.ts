@@ -1,7 +1,9 @@
 /** Pages in webview panels: how one is connected to its handlers, and a page of which a window has one at most. */
 import * as vscode from "vscode";
+import type { PageMethods } from "../server/protocol/page.ts";
 import { type Handlers, type Port, serve } from "../server/protocol/rpc.ts";
 import { pageHtml, pageOptions } from "./page-html.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /** What every page needs. */
 export interface PageParts<Table> {
@@ -40,6 +42,21 @@ export function connectPage<Table>(
   });
   panel.webview.html = pageHtml(panel.webview, extensionUri, { name, title });
   return send;
+}
+
+/** Handlers that hand a page's calls of these methods on to the language server; a page that is closed cancels them. */
+export function passOn<K extends keyof PageMethods>(
+  server: ServerConnection,
+  methods: readonly K[],
+  closed: AbortSignal,
+): Handlers<Pick<PageMethods, K>> {
+  return Object.fromEntries(
+    methods.map((method) => [
+      method,
+      (params: Parameters<PageMethods[K]>[0], signal: AbortSignal) =>
+        server.call(method, params, { signal: AbortSignal.any([signal, closed]) }),
+    ]),
+  ) as unknown as Handlers<Pick<PageMethods, K>>;
 }
 
 /** Where a page opens: beside the text that it is about, if there is one. */

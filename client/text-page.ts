@@ -5,7 +5,7 @@
 import * as vscode from "vscode";
 import type { PageEvents, PageHostMethods, PageMethods } from "../server/protocol/page.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
-import { connectPage, type SendEvent } from "./page-panel.ts";
+import { connectPage, passOn, type SendEvent } from "./page-panel.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { TokenPlace } from "./text-pages.ts";
 
@@ -48,7 +48,7 @@ export class TextPage {
     this.#place = options.place;
     const { extensionUri, log, uri } = options;
     panel.title = `Tokens: ${nameOf(uri)}`;
-    const handlers = (): Handlers<PageTable> => this.#handlers();
+    const handlers = (closed: AbortSignal): Handlers<PageTable> => this.#handlers(closed);
     this.#send = connectPage(panel, { name: "text", title: "Tokens", extensionUri, log, handlers });
   }
 
@@ -82,16 +82,10 @@ export class TextPage {
     this.#send(event, params);
   }
 
-  #handlers(): Handlers<PageTable> {
+  #handlers(closed: AbortSignal): Handlers<PageTable> {
     const { server, uri } = this.#options;
-    const forwarded = Object.fromEntries(
-      passedOn.map((method) => [
-        method,
-        (params: never, signal: AbortSignal) => server.call(method, params, { signal }),
-      ]),
-    ) as unknown as Handlers<Pick<PageTable, (typeof passedOn)[number]>>;
     return {
-      ...forwarded,
+      ...passOn(server, passedOn, closed),
       start: () => ({
         uri: uri.toString(),
         name: nameOf(uri),

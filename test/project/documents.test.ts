@@ -5,7 +5,10 @@ import { expect, test } from "vitest";
 import { repoRoot } from "../parts.ts";
 
 const documents = [
-  ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "demo/README.md"],
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "demo/README.md",
   ...readdirSync(join(repoRoot, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),

@@ -7,6 +7,7 @@ import { asRecord, type ClientParts } from "./client-parts.ts";
 import { createLatentsFile } from "./create-latents-file.ts";
 import { activeTextEditor } from "./documents.ts";
 import { download, setHubToken } from "./download.ts";
+import { explainLatent, explainLatents, setExplainKey } from "./explain-latents.ts";
 import type { ShownHeat } from "./heat-decorations.ts";
 import {
   copyLatentAsPython,
@@ -72,6 +73,9 @@ export const commands: Readonly<Record<string, Command>> = {
   exportLabels,
   copyLatentAsPython,
   copyNeuronpediaId,
+  explainLatent,
+  explainLatents,
+  setExplainKey,
   openToyPage: ({ toys }) => toys.open(),
   exploreMetaSae: ({ metas }, argument) => {
     const { latent } = asRecord(argument);

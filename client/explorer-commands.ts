@@ -148,7 +148,8 @@ export async function copyNeuronpediaId(parts: ClientParts, argument?: unknown):
 const copiedMs = 3000;
 const mostTexts = 5000;
 
-async function latentOf(
+/** The latent that an argument names, or one that is asked for. */
+export async function latentOf(
   parts: ClientParts,
   argument: unknown,
 ): Promise<{ sae: string; latent: number } | undefined> {
@@ -167,7 +168,7 @@ async function latentOf(
 }
 
 /** The SAE that an argument names, the only one in use, or the one that is chosen; meta-SAEs read no texts. */
-async function saeOf(
+export async function saeOf(
   { server }: ClientParts,
   argument: unknown,
   title: string,

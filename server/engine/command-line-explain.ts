@@ -6,6 +6,7 @@ import { askEndpoint, checkEndpoint } from "../chat/endpoint.ts";
 import { interview } from "../chat/interviews.ts";
 import { Conversation } from "../explain/conversation.ts";
 import { exists, writeFileAtomic } from "../files/disk.ts";
+import { explainedText } from "../protocol/explain-text.ts";
 import {
   type ExplainedLatent,
   type ExplainPlan,
@@ -129,7 +130,7 @@ async function explain(
       seed,
       answers: conversation.path,
     };
-    print(options.json ? JSON.stringify({ ...report, latents: found }) : resultText(found));
+    print(options.json ? JSON.stringify({ ...report, latents: found }) : explainedText(found));
   } finally {
     conversation.close();
   }
@@ -157,24 +158,6 @@ function planText(plan: ExplainPlan, url: string | undefined): string {
 function progressLines(plan: ExplainPlan, latents: number) {
   return ({ answered, finished }: { answered: number; finished: number }): void =>
     note(`${answered} of ${plan.questions} answers, ${finished} of ${latents} latents`);
-}
-
-function resultText(found: readonly ExplainedLatent[]): string {
-  return found
-    .map(({ latent, label, detection, fuzzing, problems }) => {
-      const scores = [
-        scoreText("detection", detection?.accuracy, detection?.none),
-        scoreText("fuzzing", fuzzing?.balanced, 0.5),
-      ];
-      const notes = problems.map((it) => `\n  ${it}`).join("");
-      return `#${latent}  ${label ?? "no explanation"}${scores.join("")}${notes}`;
-    })
-    .join("\n");
-}
-
-/** A score with what is right for the answer "none of them". */
-function scoreText(name: string, value: number | undefined, none = 0): string {
-  return value === undefined ? "" : `  ${name} ${value.toFixed(2)} (by chance ${none.toFixed(2)})`;
 }
 
 /** Rows as Neuronpedia's exports have them; "Import Labels…" reads them. */

@@ -1,6 +1,6 @@
 /**
- * The files room: the only one that touches disk and network. It knows where things lie and how to read, write and
- * download them whole; what the bytes mean is the encoding room's.
+ * The files room: the only one that touches the disk, and the network but for `chat`. It knows where things lie and how to
+ * read, write and download them whole; what the bytes mean is the encoding room's.
  *
  * This file: plain reading and writing with errors that a user can act on. Start with `weights.ts` for tensors and
  * `hub.ts` for downloads.

@@ -39,6 +39,9 @@ export interface TestScore {
   readonly unread: number;
 }
 
+/** Scores as a label shows them: SAEBench's accuracy of detection, delphi's balanced accuracy of fuzzing. */
+export type LabelScores = Readonly<Partial<Record<ScoreKind, number>>>;
+
 /** What came out for a latent. */
 export interface ExplainedLatent {
   readonly latent: number;
@@ -77,4 +80,18 @@ export interface ExplainPlan {
 export interface ExplainStep {
   readonly questions: readonly ExplainQuestion[];
   readonly result?: ExplainedLatent;
+}
+
+/** The part of the table that is about explanations. */
+export interface ExplainMethods {
+  /** The endpoint of the settings; empty texts where there is none. */
+  explainTarget(params: Record<string, never>): { endpoint: string; model: string };
+  /** Latents of the index that fire and have no label yet, the most active first. */
+  unlabelledLatents(params: { sae: string; count: number }): { latents: number[] };
+  /** Opens a conversation; nothing is sent by it. */
+  explainBegin(params: ExplainRequest): { conversation: string; plan: ExplainPlan };
+  explainNext(params: { conversation: string; latent: number }): ExplainStep;
+  /** Keeps an answer. A latent whose last answer it was gets its label when it is asked for next. */
+  explainAnswer(params: { conversation: string; question: ExplainQuestion; text: string }): null;
+  explainEnd(params: { conversation: string }): null;
 }

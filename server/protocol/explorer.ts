@@ -3,6 +3,8 @@
  * by range; an index never crosses, only the rows that are shown.
  */
 
+import type { LabelScores } from "./explain.ts";
+
 /** An SAE as the explorer offers it. */
 export interface ExplorerSae {
   readonly id: string;
@@ -70,6 +72,10 @@ export interface LatentLabel {
   readonly id?: string;
   /** How it was made, as Neuronpedia names it. */
   readonly type?: string;
+  /** A language model made it here. */
+  readonly generated?: boolean;
+  /** What tests of a generated label gave. */
+  readonly scores?: LabelScores;
 }
 
 /** Another latent with how near it is. */
@@ -191,7 +197,13 @@ export interface ExplorerHostMethods {
   start(params: Record<string, never>): { sae?: string; latent?: number; query?: LatentQuery };
   /** Shows a place of a document in an editor. */
   reveal(params: { uri: string; startOffset: number; endOffset: number }): null;
-  runCommand(params: { command: ExplorerCommand; sae: string; latent?: number }): null;
+  runCommand(params: {
+    command: ExplorerCommand;
+    sae: string;
+    latent?: number;
+    /** Those of the list, for commands about several. */
+    latents?: number[];
+  }): null;
 }
 
 /** The client's commands that the explorer page may run. */
@@ -199,6 +211,8 @@ export type ExplorerCommand =
   | "pinLatent"
   | "unpinLatent"
   | "indexCorpus"
+  | "explainLatent"
+  | "explainLatents"
   | "importLabels"
   | "exportLabels"
   | "copyLatentAsPython"

@@ -4,6 +4,7 @@
  */
 import type { DecoderPageMethods } from "./decoder-pages.ts";
 import type { CauseMethods } from "./page-causes.ts";
+import type { ExplainMethods } from "./explain.ts";
 import type { ExplorerMethods } from "./explorer.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { OccurrenceMethods } from "./occurrences.ts";
@@ -151,6 +152,7 @@ export interface PageMethods
     ToyMethods,
     CauseMethods,
     ExplorerMethods,
+    ExplainMethods,
     DecoderPageMethods,
     AbsorptionMethods,
     OccurrenceMethods {

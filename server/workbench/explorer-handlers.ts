@@ -137,7 +137,10 @@ function explorerSae(workbench: Workbench, { lm }: ModelSet, sae: SaeInfo): Expl
 }
 
 /** An SAE that is loaded, or that is loaded now because nobody asked for it yet. */
-async function findSae(workbench: Workbench, id: string): Promise<{ set: ModelSet; sae: SaeInfo }> {
+export async function findSae(
+  workbench: Workbench,
+  id: string,
+): Promise<{ set: ModelSet; sae: SaeInfo }> {
   const find = (sets: readonly ModelSet[]) =>
     sets.flatMap((set) => {
       const sae = [...set.saes, ...set.metas].find((it) => it.id === id);

@@ -142,10 +142,11 @@ export function checkLatent(sae: SaeInfo, latent: number): void {
     );
 }
 
-function needIndex({ index, sae }: SearchPlace): LatentIndex {
+/** The index, or a user error that says how to get one. */
+export function needIndex({ index, sae }: Pick<SearchPlace, "index" | "sae">): LatentIndex {
   if (index) return index;
   throw new UserError(
     "no-index",
-    `there is no index of ${sae.id} yet, which this search reads; "Latent Workbench: Index Corpus…" builds one`,
+    `there is no index of ${sae.id} yet, which this reads; "Latent Workbench: Index Corpus…" builds one`,
   );
 }

@@ -18,6 +18,7 @@ import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
 import { decoderHandlers } from "./decoder-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
+import { explainHandlers } from "./explain-handlers.ts";
 import { explorerHandlers } from "./explorer-handlers.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
@@ -49,6 +50,7 @@ export function pageHandlers(
   return {
     ...runHandlers(workbench),
     ...explorerHandlers(workbench),
+    ...explainHandlers(workbench),
     ...decoderHandlers(workbench),
     ...absorptionHandlers(workbench, surroundings),
     ...occurrenceHandlers(workbench),

@@ -28,6 +28,8 @@ export interface Settings {
   readonly cacheFolder: string;
   /** Where runs are kept: in each workspace folder, or absolute. */
   readonly runsFolder: string;
+  /** OpenAI-compatible endpoint that explains latents, and the model to ask there; empty for none. */
+  readonly explain: { readonly endpoint: string; readonly model: string };
 }
 
 const devices = ["auto", "cpu", "cuda", "webgpu", "dml", "coreml"];
@@ -60,6 +62,7 @@ export function readSettings(section: unknown, defaultCacheFolder: string): Sett
     maxContextCharacters: count(at("maxContextCharacters")) || 200_000,
     cacheFolder: text(at("cacheFolder"), "") || defaultCacheFolder,
     runsFolder: text(at("runsFolder"), "") || "runs",
+    explain: { endpoint: text(at("explain.endpoint"), ""), model: text(at("explain.model"), "") },
   };
 }
 

@@ -51,8 +51,8 @@ const programs: readonly Rule[] = [
   {
     meta: "client",
     output: "dist/client.cjs",
-    allowed: /^(client\/|server\/(protocol|base)\/|node_modules\/|vscode$|node:|[a-z_/]+$)/,
-    forbidden: /^onnxruntime|^server\/(?!protocol\/|base\/)/,
+    allowed: /^(client\/|server\/(protocol|base|chat)\/|node_modules\/|vscode$|node:|[a-z_/]+$)/,
+    forbidden: /^onnxruntime|^server\/(?!protocol\/|base\/|chat\/)/,
     holds: ["client/extension.ts"],
     planted: "server/workbench/workbench.ts",
   },

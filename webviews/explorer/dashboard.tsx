@@ -113,6 +113,11 @@ function Header({
         >
           {pinned ? "Unpin" : "Pin"}
         </button>
+        {corpus && corpus.count > 0 && (
+          <button class="secondary" onClick={() => model.command("explainLatent")}>
+            Explain…
+          </button>
+        )}
         <button class="secondary" onClick={() => model.command("copyLatentAsPython")}>
           Copy as Python (SAELens)
         </button>
@@ -131,7 +136,9 @@ function Header({
 }
 
 function ownLabel({ labels }: LatentDashboard): string {
-  return labels.find((it) => it.from === "labels" && it.id === undefined)?.text ?? "";
+  return (
+    labels.find((it) => it.from === "labels" && it.id === undefined && !it.generated)?.text ?? ""
+  );
 }
 
 function Test({ model, state, max }: PageProps & { max: number | undefined }): JSX.Element {

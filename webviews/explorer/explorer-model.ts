@@ -245,9 +245,15 @@ export class ExplorerModel {
 
   /** Runs a command of the editor about the SAE or the latent that is shown. */
   command(command: ExplorerCommand): void {
-    const { sae, latent } = this.#state;
+    const { sae, latent, items } = this.#state;
     if (sae === undefined) return;
-    const about = { command, sae, ...(latent === undefined ? {} : { latent }) };
+    const latents = items.map((it) => it.latent);
+    const about = {
+      command,
+      sae,
+      ...(latent === undefined ? {} : { latent }),
+      ...(command === "explainLatents" ? { latents } : {}),
+    };
     void this.#ask(() => this.#host.call("runCommand", about));
   }
 

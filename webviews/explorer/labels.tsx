@@ -47,17 +47,24 @@ export function Labels({
     <ul class="labels">
       {dashboard.labels.map((label, at) => (
         <li key={at}>
-          <span>{visibleText(label.text)}</span> <span class="quiet">{originOf(label)}</span>
+          <span>{visibleText(label.text)}</span>{" "}
+          <span class="quiet" title={label.scores && meaning}>
+            {originOf(label)}
+          </span>
         </li>
       ))}
     </ul>
   );
 }
 
-function originOf({ from, author, date, type, id }: LatentLabel): string {
+const meaning =
+  "detection: share of 14 texts (4 in which it fires) that the model told right by the label; 0.71 is what “none” gives. fuzzing: mean of the shares of rightly and of randomly marked texts told right; 0.5 is chance.";
+
+function originOf({ from, author, date, type, id, scores }: LatentLabel): string {
   const where = { labels: "", "latents.jsonc": "latents.jsonc", sae: "beside the weights" }[from];
-  const parts = [author, date, type, id === undefined ? undefined : "imported", where];
-  return parts
+  const imported = id === undefined ? undefined : "imported";
+  const tests = Object.entries(scores ?? {}).map(([kind, score]) => `${kind} ${score.toFixed(2)}`);
+  return [author, date, type, imported, where, ...tests]
     .filter((it) => it !== undefined && it !== "")
     .map((it) => visibleText(it ?? ""))
     .join(", ");

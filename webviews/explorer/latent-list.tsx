@@ -41,6 +41,11 @@ export function LatentList({ model, state, sae }: PageProps & { sae: ExplorerSae
       <p class="quiet" role="status">
         {listProblem ?? `${total} latents`}
       </p>
+      {sae.index && items.length > 0 && (
+        <button class="link" onClick={() => model.command("explainLatents")}>
+          Explain these…
+        </button>
+      )}
       <ul class="latents" role="listbox" id="latents" aria-label="Latents" ref={list}>
         {items.map((item, at) => (
           <Item

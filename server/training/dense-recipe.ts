@@ -24,6 +24,11 @@ import type { Parameters } from "./parameters.ts";
  */
 const mostDoubleWeights = 2 ** 16;
 
+/** Whether the graph computes in double precision. */
+export function isDouble({ d_in, d_sae }: Pick<CommonConfig, "d_in" | "d_sae">): boolean {
+  return d_in * d_sae <= mostDoubleWeights;
+}
+
 interface EncoderProduct {
   /** `[batch, d_sae]` */
   readonly value: Value;
@@ -144,8 +149,7 @@ export class DenseInputs {
 
   #input(name: string, dims: readonly Dim[]): Value {
     const value = this.graph.input(name, "float32", dims);
-    const { d_in, d_sae } = this.#config;
-    return d_in * d_sae <= mostDoubleWeights ? cast(value, "float64") : value;
+    return isDouble(this.#config) ? cast(value, "float64") : value;
   }
 
   /** Mean over rows of the squared error. */

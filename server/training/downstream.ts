@@ -26,6 +26,8 @@ export const endToEndOption = v.nullable(
   }),
 );
 
+type EndToEnd = NonNullable<v.InferOutput<typeof endToEndOption>>;
+
 /** Weights of the losses that come from behind the SAE. */
 export interface DownstreamWeights {
   readonly kl: number;
@@ -61,6 +63,23 @@ export async function downstreamLoss(
     throw new Error("bug: end-to-end training on a batch that ends at the SAE");
   const { parts, gradient } = await downstream.loss(times(x_hat, 1 / scale), weights, signal);
   return { parts, gradient: times(gradient, 1 / scale) };
+}
+
+/** The same for x̂ = target + `errors` `[rows, d_out]`; undefined where training ends at the SAE. */
+export async function lossBehind(
+  batch: Batch,
+  errors: Float32Array,
+  {
+    config: { endToEnd },
+    signal,
+  }: {
+    readonly config: { readonly endToEnd: EndToEnd | null };
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<DownstreamLoss | undefined> {
+  if (endToEnd === null) return undefined;
+  const x_hat = errors.map((error, at) => error + batch.target.data[at]!);
+  return downstreamLoss(batch, x_hat, endToEnd, signal);
 }
 
 function times(rows: Float32Array, factor: number): Float32Array {

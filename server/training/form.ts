@@ -70,6 +70,8 @@ export interface FormParts<C extends CommonConfig = CommonConfig> {
   readonly config: C;
   readonly parameters: Parameters;
   readonly device: Device;
+  /** Share of latents up to which lists of active ones are used, where a form can also do without: for comparison. */
+  readonly mostActive?: number;
 }
 
 /** What the finished SAE is called and what its cfg.json says beside what all have. SAELens@6.54 saes/*.py. */

@@ -11,18 +11,23 @@ export interface Largest {
 }
 
 /**
- * The `wanted` largest of positive float32 numbers. Positive floats have the order of their bits: the upper and then the
- * lower halves are counted.
+ * The `wanted` largest of positive float32 numbers in several lists. Positive floats have the order of their bits: the
+ * upper and then the lower halves are counted.
  */
-export function largestOf(values: Float32Array, wanted: number): Largest {
-  const count = Math.min(wanted, values.length);
+export function largestOf(lists: readonly Float32Array[], wanted: number): Largest {
+  const count = Math.min(
+    wanted,
+    lists.reduce((sum, { length }) => sum + length, 0),
+  );
   if (count === 0) return { count: 0, least: Infinity, ties: 0 };
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const words = lists.map((it) => new Uint32Array(it.buffer, it.byteOffset, it.length));
   const upper = new Uint32Array(2 ** 16);
-  for (const it of bits) upper[it >>> 16]!++;
+  for (const bits of words) for (let at = 0; at < bits.length; at++) upper[bits[at]! >>> 16]!++;
   const [high, above] = crossing(upper, count);
   const lower = new Uint32Array(2 ** 16);
-  for (const it of bits) if (it >>> 16 === high) lower[it & 0xffff]!++;
+  for (const bits of words)
+    for (let at = 0; at < bits.length; at++)
+      if (bits[at]! >>> 16 === high) lower[bits[at]! & 0xffff]!++;
   const [low, aboveBoth] = crossing(lower, count - above);
   const least = new Float32Array(Uint32Array.of(((high << 16) | low) >>> 0).buffer)[0]!;
   return { count, least, ties: count - above - aboveBoth };

@@ -8,6 +8,7 @@ import { mul, pow, reduceMean, reduceSum } from "../graph/ops/index.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { coefficientEntries } from "./common-config.ts";
 import type { DenseInputs } from "./dense-recipe.ts";
+import { forActiveRows, type ListedActs, type ListedParts } from "./listed-recipe.ts";
 import { count, notNegative, oneOf, positive, size } from "./options.ts";
 import { float64Of } from "./parameters.ts";
 import { warmedUp } from "./schedules.ts";
@@ -79,6 +80,43 @@ export class PAnneal {
     return {
       parts: { scaled_lp_loss: mul(lp, inputs.scalar("lp_coefficient")) },
       metrics: { lp_loss: lp, lp_loss_next: loss(inputs.scalar("next_p")) },
+    };
+  }
+
+  /** At p 0 silent latents count as well. */
+  canList(): boolean {
+    return this.#p > 0;
+  }
+
+  /** As `build`. */
+  listed({ lists, acts, slopes, norms, scalars }: ListedActs): ListedParts {
+    const { p, next_p, lp_coefficient } = scalars as Record<
+      "p" | "next_p" | "lp_coefficient",
+      number
+    >;
+    const isLp = this.#options.function === "Lp";
+    const nLatents = norms.slopes.length;
+    const { rows } = lists;
+    const of = (powers: number, exponent: number) => (isLp ? powers ** (1 / exponent) : powers);
+    let [lp_loss, lp_loss_next] = [0, 0];
+    forActiveRows(lists, (begin, end) => {
+      let powers = 0;
+      // 0 to the power of 0 is 1.
+      let next = next_p === 0 ? nLatents - (end - begin) : 0;
+      for (let entry = begin; entry < end; entry++) {
+        powers += acts[entry]! ** p;
+        next += acts[entry]! ** next_p;
+      }
+      lp_loss += of(powers, p) / rows;
+      lp_loss_next += of(next, next_p) / rows;
+      if (powers === 0) return;
+      const outer = (lp_coefficient / rows) * (isLp ? powers ** (1 / p - 1) : p);
+      for (let entry = begin; entry < end; entry++)
+        slopes[entry]! += outer * acts[entry]! ** (p - 1);
+    });
+    return {
+      parts: { scaled_lp_loss: lp_loss * lp_coefficient },
+      metrics: { lp_loss, lp_loss_next },
     };
   }
 

@@ -69,11 +69,14 @@ class RowSelector implements Selector {
     const feeds: Record<string, Tensor> = { b_enc: this.#options.parameters.feed("b_enc") };
     if (norms) feeds["norms"] = tensor("float32", [norms.length], norms);
     lists.offsets[0] = 0;
-    await this.#graph.run(this.#session, input, feeds, (from, count, out) => {
-      for (let row = 0; row < count; row++) {
-        entries = this.#takeRow(row, out, { norms, entries, smallest });
-        lists.offsets[from + row + 1] = entries;
-      }
+    await this.#graph.run(this.#session, input, {
+      feeds: () => feeds,
+      take: (from, count, out) => {
+        for (let row = 0; row < count; row++) {
+          entries = this.#takeRow(row, out, { norms, entries, smallest });
+          lists.offsets[from + row + 1] = entries;
+        }
+      },
     });
     return { ...sparseRows(lists, input.rows), entries, smallest: smallest.mean };
   }

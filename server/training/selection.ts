@@ -96,27 +96,36 @@ export class ScoreGraph {
     return rescaled ? mul(preActs, vector("norms")) : preActs;
   }
 
-  /** Runs all rows in pieces of bounded size; `take` gets each piece's first row, row count and outputs. */
+  /**
+   * Runs all rows in pieces of bounded size, in order. `feeds` are those beside x and W_enc, asked for before each piece;
+   * `take` gets each piece's first row, row count and outputs, and ends it all by returning false.
+   */
   async run(
     session: Session,
     { rows, x, signal }: SelectorInput,
-    more: Readonly<Record<string, Tensor>>,
-    take: (from: number, count: number, out: Readonly<Record<string, Tensor>>) => void,
+    { feeds, take, firstRows = rows }: PieceWork,
   ): Promise<void> {
-    const feeds = {
-      W_enc: this.#parameters.feed(this.#tied ? "W_dec" : "W_enc"),
-      ...more,
-    };
+    const W_enc = this.#parameters.feed(this.#tied ? "W_dec" : "W_enc");
     const pieces = Math.ceil((4 * rows * this.d_sae) / mostDenseBytes);
     const size = Math.ceil(rows / pieces);
     const fetches = [...this.graph.outputs.keys()];
-    for (let from = 0; from < rows; from += size) {
-      const count = Math.min(size, rows - from);
+    let from = 0;
+    while (from < rows) {
+      const count = Math.min(from === 0 ? Math.min(size, firstRows) : size, rows - from);
       const piece = x.subarray(from * this.#d_in, (from + count) * this.#d_in);
-      const fed = { ...feeds, x: tensor("float32", [count, this.#d_in], piece) };
-      take(from, count, await session.run(fed, fetches, signal));
+      const fed = { W_enc, ...feeds(), x: tensor("float32", [count, this.#d_in], piece) };
+      if (take(from, count, await session.run(fed, fetches, signal)) === false) return;
+      from += count;
     }
   }
+}
+
+/** What is done with the pieces of a batch. */
+export interface PieceWork {
+  /** Rows of the first piece, if it is to be smaller than the others. */
+  readonly firstRows?: number;
+  feeds(): Readonly<Record<string, Tensor>>;
+  take(from: number, count: number, out: Readonly<Record<string, Tensor>>): boolean | void;
 }
 
 /** int64 numbers that are known to lie below 2^32: their low words, every second element. Node runs on little-endian machines only. */

@@ -8,7 +8,7 @@ import type { SparseRows } from "../tensor/kernels.ts";
 import { type Tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./activation-normalization.ts";
 import { AuxiliaryLoss, type AuxOptions, type AuxResult } from "./auxiliary-loss.ts";
-import { downstreamLoss } from "./downstream.ts";
+import { lossBehind } from "./downstream.ts";
 import type { Explanation, FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import { rowNorms } from "./optimizer.ts";
 import {
@@ -19,7 +19,7 @@ import {
   type Selector,
 } from "./selection.ts";
 import { SkipPath } from "./skip-path.ts";
-import { SparseStep } from "./sparse-step.ts";
+import { centred, SparseStep } from "./sparse-step.ts";
 import type { ThresholdAverage } from "./threshold-average.ts";
 
 /** What an architecture adds to a sparse form. */
@@ -109,13 +109,17 @@ class SparseForm implements TrainingForm {
     const skipped = await this.#skip?.forward(batch.x, signal);
     const fired = firedOf(selection, config.d_sae);
     const { losses, squaredError } = step.errors(batch, selection, skipped);
-    const behind = await this.#behind(batch, signal);
+    const behind = await lossBehind(batch, step.errorsOf(this.#recipe.levels.length - 1, rows), {
+      config,
+      signal,
+    });
     for (const { grad } of parameters.all) grad.fill(0);
     const mask = dead.during(fired, rows);
     const aux = await this.#auxiliary(mask, { rows, x, norms: used, signal });
     const mse = config.endToEnd?.mse ?? 1;
     const dy = step.scaleErrors(batch, { mse, behind: behind?.gradient });
     await this.#skip?.gradient(batch.x, dy, signal);
+    step.slopesAt(batch, selection);
     step.addGradients(batch, selection, x);
     const own = config.endToEnd ? losses.map((loss) => mse * loss) : losses;
     const parts = { ...this.#named(own, aux), ...behind?.parts };
@@ -171,39 +175,17 @@ class SparseForm implements TrainingForm {
     const { parameters } = this.#parts;
     const { selector, rescaled } = this.#recipe;
     const { x: room, norms } = this.#work!;
-    const x = this.#centre(batch, room);
+    const x = centred(batch, this.#parts, room);
     if (rescaled) rowNorms(parameters.arena.kernels, parameters.get("W_dec").value, norms);
     const used = rescaled ? norms : undefined;
     const selection = await selector.select({ rows: batch.rows, x, norms: used, signal });
     return { x, used, selection };
   }
 
-  /** What comes after the SAE, with x̂ = target + error. */
-  async #behind(batch: Batch, signal?: AbortSignal) {
-    const { config } = this.#parts;
-    if (config.endToEnd === null) return undefined;
-    const errors = this.#work!.step.errorsOf(this.#recipe.levels.length - 1, batch.rows);
-    const x_hat = errors.map((error, at) => error + batch.target.data[at]!);
-    return downstreamLoss(batch, x_hat, config.endToEnd, signal);
-  }
-
   #sizes(rows: number) {
     const { config } = this.#parts;
     const { selector, levels } = this.#recipe;
     return { config, rows, levels, capacity: selector.capacity(rows) };
-  }
-
-  /** Copies x into the arena, less b_dec where the config says so. */
-  #centre({ x, rows }: Batch, room: Float32Array): Float32Array {
-    const { config, parameters } = this.#parts;
-    const out = room.subarray(0, rows * config.d_in);
-    out.set(x.data);
-    if (!config.applyBDecToInput) return out;
-    const b_dec = parameters.get("b_dec").value;
-    const { d_in } = config;
-    for (let at = 0; at < out.length; at += d_in)
-      for (let i = 0; i < d_in; i++) out[at + i] = out[at + i]! - b_dec[i]!;
-    return out;
   }
 
   /** The auxiliary losses of all levels that have dead latents; undefined where there is none. */

@@ -94,7 +94,7 @@ export class SparseStep {
    */
   errors(
     batch: Batch,
-    selection: Selection,
+    selection: SparseRows,
     skipped: Float32Array | undefined,
   ): { losses: number[]; squaredError: number } {
     const { rows, target, weight } = batch;
@@ -157,7 +157,7 @@ export class SparseStep {
   /**
    * After `errors`: ‖x̂ − x‖² of each row, and its gradient by the row, which is input and target. `[rows, d_in]`
    */
-  explain({ rows }: Batch, selection: Selection): Explanation {
+  explain({ rows }: Batch, selection: SparseRows): Explanation {
     const { levels, config } = this.#sizes;
     const errors = this.errorsOf(levels.length - 1, rows);
     const width = config.d_in;
@@ -216,15 +216,27 @@ export class SparseStep {
     return loss;
   }
 
-  /** Adds the gradients of all parameters but W_skip. `x`: the encoder's input, `[rows, d_in]`. */
-  addGradients({ rows }: Batch, selection: Selection, x: Float32Array): void {
+  /**
+   * After `scaleErrors`: gradients of the loss by the values of entries, at the same indices. They stay for `addGradients`,
+   * and may be changed before.
+   */
+  slopesAt({ rows }: Batch, places: SparseRows): Float32Array {
+    const W_dec = this.#parameters.get("W_dec").value;
+    this.#sizes.levels.forEach((_, at) => {
+      const own = { ...this.#entriesOf(places, at, rows), values: this.#slopes };
+      this.#kernels.denseTimesDenseAt(this.#errors[at]!, own, W_dec, widthOf(this.#sizes));
+    });
+    return this.#slopes;
+  }
+
+  /**
+   * Adds the gradients of W_dec and b_dec, and with the encoder's input `x` `[rows, d_in]` those of W_enc, of b_enc if
+   * there is one, and what of them comes back to b_dec.
+   */
+  addGradients({ rows }: Batch, selection: SparseRows, x: Float32Array | undefined): void {
     const { levels, config } = this.#sizes;
     const width = widthOf(this.#sizes);
     const W_dec = this.#parameters.get("W_dec");
-    levels.forEach((_, at) => {
-      const places = { ...this.#entriesOf(selection, at, rows), values: this.#slopes };
-      this.#kernels.denseTimesDenseAt(this.#errors[at]!, places, W_dec.value, width);
-    });
     this.#sortByLatent(selection, rows);
     let first = 0;
     levels.forEach(({ end }, at) => {
@@ -233,10 +245,12 @@ export class SparseStep {
       this.#kernels.addSparseTimesDense(grad, own, this.#errors[at]!, width);
       first = end;
     });
+    this.#addErrorSums(rows);
+    if (x === undefined) return;
     const W_enc = this.#parameters.has("W_enc") ? this.#parameters.get("W_enc") : W_dec;
     const all = this.#latents(0, config.d_sae, this.#byLatent.slopes);
     this.#kernels.addSparseTimesDense(W_enc.grad, all, x, config.d_in);
-    this.#addBiasGradients(rows, W_enc.value);
+    this.#addBiasGradients(W_enc.value);
   }
 
   /** b_dec in every row, and what bypasses the latents. */
@@ -252,7 +266,7 @@ export class SparseStep {
   }
 
   /** Finds where each row's entries pass from one level to the next; they lie in the order of their latents. */
-  #splitLevels({ begin, end, columns }: Selection, rows: number): void {
+  #splitLevels({ begin, end, columns }: SparseRows, rows: number): void {
     this.#levelBegins.forEach((begins, at) => {
       const limit = this.#sizes.levels[at]!.end;
       const from = at === 0 ? begin : this.#levelBegins[at - 1]!;
@@ -264,7 +278,7 @@ export class SparseStep {
     });
   }
 
-  #entriesOf(selection: Selection, level: number, rows: number): SparseRows {
+  #entriesOf(selection: SparseRows, level: number, rows: number): SparseRows {
     const { begin, end, columns, values } = selection;
     return {
       begin: level === 0 ? begin : this.#levelBegins[level - 1]!.subarray(0, rows),
@@ -286,10 +300,11 @@ export class SparseStep {
   }
 
   /** Counting sort: entries of a latent keep the order of their rows. */
-  #sortByLatent({ begin, end, columns, values, entries }: Selection, nRows: number): void {
+  #sortByLatent({ begin, end, columns, values }: SparseRows, nRows: number): void {
     const { offsets, rows, values: sorted, slopes } = this.#byLatent;
     offsets.fill(0);
-    for (let entry = 0; entry < entries; entry++) offsets[columns[entry]! + 1]!++;
+    for (let row = 0; row < nRows; row++)
+      for (let entry = begin[row]!; entry < end[row]!; entry++) offsets[columns[entry]! + 1]!++;
     for (let latent = 1; latent < offsets.length; latent++)
       offsets[latent]! += offsets[latent - 1]!;
     const next = offsets.slice();
@@ -302,29 +317,50 @@ export class SparseStep {
       }
   }
 
-  /** b_enc from its entries; b_dec from all errors, and from b_enc's where it is subtracted from the input. */
-  #addBiasGradients(rows: number, W_enc: Float32Array): void {
-    const { config } = this.#sizes;
-    const { offsets, slopes } = this.#byLatent;
-    const b_enc = this.#parameters.get("b_enc").grad;
+  /** Adds to b_dec the sums of all errors. */
+  #addErrorSums(rows: number): void {
     const b_dec = this.#parameters.get("b_dec").grad;
-    for (let latent = 0; latent < config.d_sae; latent++) {
-      let sum = 0;
-      for (let at = offsets[latent]!; at < offsets[latent + 1]!; at++) sum += slopes[at]!;
-      b_enc[latent]! += sum;
-      this.#everyLatent.values[latent] = -b_enc[latent]!;
-    }
     const errors = this.#errors[0]!;
     const width = b_dec.length;
     const sums = new Float64Array(width);
     for (let at = 0; at < rows * width; at += width)
       for (let i = 0; i < width; i++) sums[i]! += errors[at + i]!;
     sums.forEach((sum, i) => (b_dec[i]! += sum));
+  }
+
+  /** b_enc from its entries, and b_dec from b_enc's where it is subtracted from the input. */
+  #addBiasGradients(W_enc: Float32Array): void {
+    const { config } = this.#sizes;
+    const { offsets, slopes } = this.#byLatent;
+    const b_enc = this.#parameters.has("b_enc") ? this.#parameters.get("b_enc").grad : undefined;
+    const b_dec = this.#parameters.get("b_dec").grad;
+    for (let latent = 0; latent < config.d_sae; latent++) {
+      let sum = 0;
+      for (let at = offsets[latent]!; at < offsets[latent + 1]!; at++) sum += slopes[at]!;
+      if (b_enc) b_enc[latent]! += sum;
+      this.#everyLatent.values[latent] = -(b_enc?.[latent] ?? sum);
+    }
     if (config.applyBDecToInput)
-      this.#kernels.addSparseTimesDense(b_dec, this.#everyLatent, W_enc, width);
+      this.#kernels.addSparseTimesDense(b_dec, this.#everyLatent, W_enc, b_dec.length);
   }
 }
 
 function widthOf({ config }: Pick<SparseStepSizes, "config">): number {
   return config.d_out ?? config.d_in;
+}
+
+/** Copies the encoder's input into an array of the arena, less b_dec where the config says so. `[rows, d_in]` */
+export function centred(
+  { x, rows }: Batch,
+  { config, parameters }: { readonly config: CommonConfig; readonly parameters: Parameters },
+  room: Float32Array,
+): Float32Array {
+  const { d_in } = config;
+  const out = room.subarray(0, rows * d_in);
+  out.set(x.data);
+  if (!config.applyBDecToInput) return out;
+  const b_dec = parameters.get("b_dec").value;
+  for (let at = 0; at < out.length; at += d_in)
+    for (let i = 0; i < d_in; i++) out[at + i] = out[at + i]! - b_dec[i]!;
+  return out;
 }

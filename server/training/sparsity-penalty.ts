@@ -6,6 +6,7 @@ import { type Tensor } from "../tensor/tensor.ts";
 import { coefficientEntries } from "./common-config.ts";
 import type { DenseInputs } from "./dense-recipe.ts";
 import { flag, positive } from "./options.ts";
+import { forActiveRows, type ListedActs, type ListedParts } from "./listed-recipe.ts";
 import { PAnneal, pAnnealEntries } from "./p-anneal.ts";
 import { warmedUp } from "./schedules.ts";
 
@@ -30,6 +31,10 @@ export type SparsityOptions = v.InferOutput<typeof sparsityOption>;
 export interface SparsityPenalty {
   /** Parts of the loss and metrics, from activations that are never negative. `[batch, d_sae]` */
   build(acts: Value, inputs: DenseInputs): PenaltyValues;
+  /** The same from lists of active latents: adds to slopes and to those of the norms. */
+  listed(acts: ListedActs): ListedParts;
+  /** Whether the lists say all in the next step. */
+  canList?(): boolean;
   scalars(step: number): Readonly<Record<string, number>>;
   commit?(step: number, found: Readonly<Record<string, number>>): Readonly<Record<string, number>>;
   state?(): Map<string, Tensor>;
@@ -61,7 +66,37 @@ function l1(options: Extract<SparsityOptions, { kind: "l1" }>): SparsityPenalty 
       const norms = reduceMean(pNorm(weighted, p), [0]);
       return { parts: { l1_loss: mul(inputs.scalar("l1"), norms) } };
     },
+    listed: (listed) => listedL1(listed, { p, byDecoderNorm }),
   };
+}
+
+function listedL1(
+  { lists, acts, slopes, norms, scalars }: ListedActs,
+  { p, byDecoderNorm }: { p: number; byDecoderNorm: boolean },
+): ListedParts {
+  const { columns, rows } = lists;
+  const each = scalars["l1"]! / rows;
+  const weights = byDecoderNorm ? norms.values : undefined;
+  let sum = 0;
+  forActiveRows(lists, (begin, end) => {
+    let powers = 0;
+    for (let entry = begin; entry < end; entry++) {
+      const weighted = acts[entry]! * (weights?.[columns[entry]!] ?? 1);
+      powers += p === 1 ? weighted : weighted ** p;
+    }
+    if (powers === 0) return;
+    sum += p === 1 ? powers : powers ** (1 / p);
+    const outer = p === 1 ? each : each * powers ** (1 / p - 1);
+    for (let entry = begin; entry < end; entry++) {
+      const latent = columns[entry]!;
+      const act = acts[entry]!;
+      const weight = weights?.[latent] ?? 1;
+      const slope = p === 1 ? outer : outer * (act * weight) ** (p - 1);
+      slopes[entry]! += slope * weight;
+      if (weights) norms.slopes[latent]! += slope * act;
+    }
+  });
+  return { parts: { l1_loss: each * sum } };
 }
 
 /** (Σ x^p)^(1/p) of rows that are never negative; what is 0 has no slope. `[batch, n] -> [batch]` */

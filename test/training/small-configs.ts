@@ -22,6 +22,7 @@ const l1 = { kind: "l1", coefficient: 0.1 } as const;
 const jump = { kind: "step", coefficient: 0.05 } as const;
 const toMlp = { d_out: 10, applyBDecToInput: false, init: { encoder: "own" } } as const;
 const perToken = ["constant_norm_rescale", "layer_norm"] as const;
+const large = { d_in: 40, d_sae: 1700, lr: 0.05 } as const;
 const dead = { after: 1, unit: "steps" } as const;
 
 /** By what is special about them. */
@@ -202,6 +203,18 @@ export const smallConfigs: Readonly<Record<string, Small>> = {
         normalizeActivations: { kind: "scale", batches: 1 },
       },
     },
+  }),
+  // Large enough for lists of active latents, to which these come in the course of ten steps.
+  "standard, becoming sparse": small({
+    architecture: "standard",
+    sparsity: { ...l1, coefficient: 4 },
+    ...large,
+  }),
+  "jumprelu, becoming sparse": small({ architecture: "jumprelu", sparsity: jump, ...large }),
+  "gated, becoming sparse": small({
+    architecture: "gated",
+    sparsity: { ...l1, coefficient: 4 },
+    ...large,
   }),
   "standard, resampled": small({
     architecture: "standard",

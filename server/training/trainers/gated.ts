@@ -5,11 +5,13 @@
 import * as v from "valibot";
 import { add, cast, exp, gemm, greater, mul, relu, stopGradient } from "../../graph/ops/index.ts";
 import { commonEntries, resampleOption } from "../common-config.ts";
-import { openDenseForm } from "../dense-form.ts";
 import type { DenseRecipe } from "../dense-recipe.ts";
 import { matrixShapes, type TrainerKind } from "../form.ts";
+import { openListedForm } from "../listed-form.ts";
+import type { ListedRecipe } from "../listed-recipe.ts";
 import { oneOf } from "../options.ts";
 import { openPenalty, sparsityOption } from "../sparsity-penalty.ts";
+import { gatedLists } from "./gated-lists.ts";
 
 /** Options of a Gated SAE. */
 export const gatedSchema = v.strictObject({
@@ -40,13 +42,18 @@ export const gated: TrainerKind<GatedConfig> = {
     d_out === null
       ? undefined
       : `"architecture" is "gated", but SAELens's format has no gated transcoder; train "standard", "jumprelu" or "batchtopk"`,
-  open: (parts) => openDenseForm(parts, recipe(parts.config)),
+  open: (parts) => openListedForm(parts, recipe(parts.config)),
   finished: () => ({ architecture: "gated" }),
 };
 
-function recipe({ sparsity, steps, auxDecoder }: GatedConfig): DenseRecipe {
+function recipe({
+  sparsity,
+  steps,
+  auxDecoder,
+}: GatedConfig): DenseRecipe & { lists: ListedRecipe } {
   const penalty = openPenalty(sparsity, steps);
   return {
+    lists: gatedLists(penalty, auxDecoder),
     scalars: (step) => penalty.scalars(step),
     commit: (step, found) => penalty.commit?.(step, found) ?? {},
     state: () => penalty.state?.() ?? new Map(),

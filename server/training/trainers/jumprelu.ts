@@ -25,12 +25,14 @@ import {
   where,
 } from "../../graph/ops/index.ts";
 import { coefficientEntries, commonEntries } from "../common-config.ts";
-import { openDenseForm } from "../dense-form.ts";
 import type { DenseInputs, DenseModel, DenseRecipe } from "../dense-recipe.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
+import { openListedForm } from "../listed-form.ts";
+import type { ListedRecipe } from "../listed-recipe.ts";
 import { finite, flag, notNegative, oneOf, positive } from "../options.ts";
 import { warmedUp } from "../schedules.ts";
 import { decoderNorms } from "../sparsity-penalty.ts";
+import { jumpreluLists } from "./jumprelu-lists.ts";
 
 /** What is paid for active latents. L0 is the number of a row's latents above their thresholds. */
 const sparsity = v.variant("kind", [
@@ -78,16 +80,17 @@ export const jumprelu: TrainerKind<JumpreluConfig> = {
     "targetL0" in options && options.targetL0 > d_sae
       ? `"sparsity.targetL0" is ${options.targetL0}, but there are only ${d_sae} latents ("d_sae")`
       : undefined,
-  open: (parts) => openDenseForm(parts, recipe(parts.config)),
+  open: (parts) => openListedForm(parts, recipe(parts.config)),
   finished: ({ d_out, skip }) => ({
     architecture:
       d_out === null ? "jumprelu" : skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder",
   }),
 };
 
-function recipe(config: JumpreluConfig): DenseRecipe {
+function recipe(config: JumpreluConfig): DenseRecipe & { lists: ListedRecipe } {
   const { coefficient, warmUpSteps } = config.sparsity;
   return {
+    lists: jumpreluLists(config),
     scalars: (step) => ({ l0: warmedUp(coefficient, warmUpSteps, step) }),
     project(parameters) {
       const { value } = parameters.get("threshold");

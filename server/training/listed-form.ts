@@ -113,8 +113,8 @@ class ListedForm implements TrainingForm {
 
   async forward(batch: Batch, facts: StepFacts): Promise<Forward> {
     const { parameters } = this.#parts;
-    const { lists: recipe, project } = this.#recipe;
-    project?.call(this.#recipe, parameters);
+    const { lists: recipe } = this.#recipe;
+    this.#recipe.project?.(parameters);
     const x = centred(batch, this.#parts, this.#work!.x);
     const applies = recipe.applies(facts, parameters);
     const lists = applies ? await this.#find(batch, x, facts.signal) : undefined;

@@ -124,8 +124,12 @@ export class ScoreGraph {
 export interface PieceWork {
   /** Rows of the first piece, if it is to be smaller than the others. */
   readonly firstRows?: number;
-  feeds(): Readonly<Record<string, Tensor>>;
-  take(from: number, count: number, out: Readonly<Record<string, Tensor>>): boolean | void;
+  readonly feeds: () => Readonly<Record<string, Tensor>>;
+  readonly take: (
+    from: number,
+    count: number,
+    out: Readonly<Record<string, Tensor>>,
+  ) => boolean | void;
 }
 
 /** int64 numbers that are known to lie below 2^32: their low words, every second element. Node runs on little-endian machines only. */

@@ -121,9 +121,12 @@ function expectClose(found: number, wanted: number, what: string): void {
   else expect(error, `${what}: ${found}, by the graph ${wanted}`).toBeLessThan(3e-6);
 }
 
+function exact({ dims, data }: Tensor<"float32">): Tensor<"float32"> {
+  return tensor("float32", dims, round(data, 2 ** -5));
+}
+
 /** What a normalisation could have made of it. */
 function batchOf(config: TrainConfig, { x, target, downstream }: RawBatch): Batch {
-  const exact = (it: Tensor<"float32">) => tensor("float32", it.dims, round(it.data, 2 ** -5));
   const rows = x.dims[0]!;
   const input = exact(x);
   const hasOwnTarget = config.normalizeActivations.kind === "layer_norm" || target;

@@ -7,6 +7,7 @@ import type { AbsorptionSweep } from "../protocol/absorption-sweep.ts";
 import type { AbsorptionChoice } from "./absorption/run.ts";
 import { runSweep } from "./absorption/sweep.ts";
 import { sweepText } from "./absorption/sweep-text.ts";
+import { defaultCausalWords, paperRuleText } from "./command-line-causal.ts";
 import { collect, count, oneOf } from "./command-line-options.ts";
 import type { EngineVerbs } from "./command-line.ts";
 
@@ -81,6 +82,18 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
     .option("--seed <n>", "seed of splits, prompts and probes", Number, 0)
     .option("--all-words", "judge words that the probe was trained on, too")
     .option(
+      "--rule <name>",
+      "sae-bench, or paper: the causal rule of Chanin et al. 2024 besides (slow)",
+      word("sae-bench", "paper"),
+      "sae-bench",
+    )
+    .option(
+      "--rule-words <n>",
+      "words of a label that --rule paper judges at most",
+      count,
+      defaultCausalWords,
+    )
+    .option(
       "--corpus <files...>",
       "text in which tokens are counted (also .gz): absorption by word frequency; default: the bundled sample",
     )
@@ -104,6 +117,7 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
             judge: options.allWords ? "all" : "held-out",
             selection: options.selection,
             maxK: options.maxK,
+            ...(options.rule === "paper" ? { paperWords: options.ruleWords } : {}),
           },
           corpus: options.corpus ?? [around.sampleText],
           folder: options.output,
@@ -112,6 +126,7 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
           onReport: (report, isRecalled) => {
             if (options.json) return;
             print(isRecalled ? `${report.sae}: finished before` : reportText(report));
+            if (report.paper && !isRecalled) print(paperRuleText(report.paper));
           },
         });
         if (options.json) print(JSON.stringify({ schemaVersion: 1, saes: reports, sweep }));

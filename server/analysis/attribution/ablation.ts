@@ -4,38 +4,66 @@ import type { LatentAttribution, SplicedText } from "./attribute.ts";
 import { metricAt } from "./attribute.ts";
 import type { Metric } from "./metric.ts";
 
+/** A row that is taken away: an amount of a latent's decoder row. */
+export interface TakenRow {
+  readonly latent: number;
+  readonly amount: number;
+}
+
 /**
- * The fall of a metric when a latent's part of the residual is taken away at one position, everything else as it was: one forward
- * pass from the SAE on for each. Signs as in an attribution: positive where the latent raised the number.
+ * The fall of a metric when latents' parts of the residual are taken away at one position, everything else as it was: one forward
+ * pass from the SAE on for each entry. Signs as in an attribution: positive where the latent raised the number.
  */
 export async function ablationEffects(
   gradients: LmGradients,
   text: SplicedText,
   entries: readonly Pick<LatentAttribution, "position" | "latent" | "activation">[],
-  {
-    metric,
-    signal,
-    onStep,
-  }: {
-    metric: Metric;
-    signal?: AbortSignal | undefined;
-    onStep?: ((done: number, total: number) => void | Promise<void>) | undefined;
-  },
+  { metric, signal, onStep }: Asked & { metric: Metric },
 ): Promise<number[]> {
-  const { site, scales, resid } = text;
-  const width = resid.length / text.tokens;
-  const value = await metricAt(gradients, text, { metric, resid, signal });
+  const value = await metricAt(gradients, text, { metric, resid: text.resid, signal });
   const effects: number[] = [];
   for (const [index, { position, latent, activation }] of entries.entries()) {
     signal?.throwIfAborted();
     await onStep?.(index, entries.length);
-    const direction = site.sae.decoderRows([latent]);
-    const amount = activation * (scales?.[position] ?? 1);
-    const changed = resid.slice();
-    for (let i = 0; i < width; i++) changed[position * width + i]! -= amount * direction[i]!;
-    effects.push(value - (await metricAt(gradients, text, { metric, resid: changed, signal })));
+    const rows = [{ latent, amount: activation }];
+    effects.push(await fallWithout(gradients, text, { position, rows, metric, value, signal }));
   }
   return effects;
+}
+
+interface Asked {
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((done: number, total: number) => void | Promise<void>) | undefined;
+}
+
+/** The fall of a metric, whose value for the text as it is, is known, when some rows at once are taken away at a position. */
+export async function fallWithout(
+  gradients: LmGradients,
+  text: SplicedText,
+  {
+    position,
+    rows,
+    metric,
+    value,
+    signal,
+  }: {
+    readonly position: number;
+    readonly rows: readonly TakenRow[];
+    readonly metric: Metric;
+    readonly value: number;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<number> {
+  const { site, scales, resid } = text;
+  const width = resid.length / text.tokens;
+  const directions = site.sae.decoderRows(rows.map(({ latent }) => latent));
+  const changed = resid.slice();
+  for (const [row, { amount }] of rows.entries()) {
+    const scaled = amount * (scales?.[position] ?? 1);
+    for (let i = 0; i < width; i++)
+      changed[position * width + i]! -= scaled * directions[row * width + i]!;
+  }
+  return value - (await metricAt(gradients, text, { metric, resid: changed, signal }));
 }
 
 /** Pearson's correlation of two lists; undefined where one does not vary or fewer than three are given. */

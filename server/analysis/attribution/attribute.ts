@@ -6,7 +6,8 @@
  * x = Σ acts_i · W_dec_i + b + error, so that the model computes what it always does, and latents and error are
  * quantities that the number depends on. "gradient" is their linear approximation to zero ablation (equation 2),
  * ∂m/∂acts_i · acts_i; "integrated" averages the gradient over the straight way from no latents and no error at the chosen
- * positions to the text as it is (equation 3; Sundararajan et al. 2017, arXiv:1703.01365), at the middles of equal steps.
+ * positions to the text as it is (equation 3; Sundararajan et al. 2017, arXiv:1703.01365), at the middles of equal steps unless asked
+ * otherwise.
  * They differ from that paper's in sign: here a latent that raises the number is positive.
  */
 import { assert } from "../../base/errors.ts";
@@ -23,15 +24,24 @@ import { lastPosition, type Metric, readMetric } from "./metric.ts";
 /** Latents whose decoder rows are held at once. */
 const rowsAtOnce = 2048;
 
-/** How to attribute. */
-export interface AttributionOptions {
+/** How to attribute a text. */
+export interface AttributionOptions extends TextAttributionOptions {
   readonly ids: Int32Array;
+}
+
+/** How to attribute a text that is taken apart already. */
+interface TextAttributionOptions {
   readonly metric: Metric;
   /** Positions whose latents are asked about; the way from nothing changes these alone. */
   readonly positions: readonly number[];
   readonly method: "gradient" | "integrated";
   /** Points on the way, for "integrated". */
   readonly steps: number;
+  /**
+   * Where in each step the gradient is taken: at its "middle" (without it), or at its "end", the one nearer to the text as it is,
+   * which Marks et al. and Chanin et al. take in their code.
+   */
+  readonly points?: "middle" | "end";
   readonly signal?: AbortSignal;
   /** Called before every step, which waits for it. */
   readonly onStep?: (done: number, total: number) => void | Promise<void>;
@@ -70,6 +80,8 @@ export interface SplicedText {
   readonly tokens: number;
   /** The residual that enters the site's layer. `[tokens, d_model]` */
   readonly resid: Float32Array;
+  /** What the SAE encodes. `[tokens, d_in]` */
+  readonly input: Float32Array;
   readonly acts: SparseActs;
   /** What a unit of activation is worth at each token, beyond the decoder's row. `[tokens]` */
   readonly scales: Float64Array | undefined;
@@ -92,7 +104,17 @@ export async function attribute(
   const ids = options.ids.subarray(0, last + 1);
   const positions = options.positions.filter((position) => position <= last);
   const text = await spliceText(gradients, site, ids, signal);
-  const found = await averageGradient(gradients, text, { ...options, positions });
+  return attributeText(gradients, text, { ...options, positions });
+}
+
+/** The same for a text that is taken apart already, and that ends where the metric reads. */
+export async function attributeText(
+  gradients: LmGradients,
+  text: SplicedText,
+  options: TextAttributionOptions,
+): Promise<Attribution> {
+  const { metric, positions, signal } = options;
+  const found = await averageGradient(gradients, text, options);
   const baseline = await metricAt(gradients, text, {
     metric,
     resid: without(text, positions, 1),
@@ -126,6 +148,7 @@ export async function spliceText(
       site,
       tokens: ids.length,
       resid: resid!.data as Float32Array,
+      input: x!.data as Float32Array,
       acts,
       scales: site.sae.decoderScales(x!),
       error: difference(target!, x_hat),
@@ -165,7 +188,7 @@ export async function metricAt(
 async function averageGradient(
   gradients: LmGradients,
   text: SplicedText,
-  { metric, positions, method, steps, signal, onStep }: AttributionOptions,
+  { metric, positions, method, steps, points, signal, onStep }: TextAttributionOptions,
 ): Promise<{ value: number; gradient: Float32Array }> {
   const { site, resid } = text;
   if (metric.kind === "direction" && metric.layer < site.layer)
@@ -177,9 +200,9 @@ async function averageGradient(
   for (let step = 0; step < steps; step++) {
     signal?.throwIfAborted();
     await onStep?.(step, steps);
-    const share = 1 - (step + 0.5) / steps;
+    const share = 1 - (step + (points === "end" ? 1 : 0.5)) / steps;
     const at = { metric, resid: without(text, positions, share), signal };
-    const found = await gradientAt(gradients, site, at);
+    const found = share === 0 ? whole : await gradientAt(gradients, site, at);
     for (let i = 0; i < gradient.length; i++) gradient[i]! += found.gradient[i]! / steps;
   }
   return { value: whole.value, gradient };

@@ -166,12 +166,28 @@ function firstColumns(
 }
 
 function saysYes(
-  { weights, bias }: BinaryProbe,
-  { nRows, d, x }: { nRows: number; d: number; x: Float32Array },
+  probe: Pick<BinaryProbe, "bias"> & { readonly weights: ArrayLike<number> },
+  rows: { nRows: number; d: number; x: Float32Array },
 ): boolean[] {
+  return scoresOfRows(probe, rows).map((z) => z > 0);
+}
+
+/** Scores of a probe on rows under the SAE: above 0 is yes. `-> [rows]` */
+export function sparseScores(
+  { latents, weights, bias }: Pick<KSparseProbe, "latents" | "weights" | "bias">,
+  acts: SparseActs,
+): number[] {
+  const nRows = acts.offsets.length - 1;
+  return scoresOfRows({ weights, bias }, { nRows, d: latents.length, x: columnsOf(acts, latents) });
+}
+
+function scoresOfRows(
+  { weights, bias }: { readonly weights: ArrayLike<number>; readonly bias: number },
+  { nRows, d, x }: { nRows: number; d: number; x: Float32Array },
+): number[] {
   return Array.from({ length: nRows }, (_, row) => {
     let z = bias;
     for (let i = 0; i < d; i++) z += weights[i]! * x[row * d + i]!;
-    return z > 0;
+    return z;
   });
 }

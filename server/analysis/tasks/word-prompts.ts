@@ -2,6 +2,7 @@
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { SeededRandom } from "../../base/seeded-random.ts";
 import { shuffled } from "../shuffled.ts";
+import { noAnswerToken, sameAnswerToken } from "./errors.ts";
 import type { LabelledTask } from "./task.ts";
 
 /** A word that is one token. */
@@ -18,6 +19,8 @@ export interface WordPrompt {
   readonly ids: Int32Array;
   /** The whole prompt, for people. */
   readonly text: string;
+  /** The whole prompt; its last token is where the model answers. Begins with `ids`. */
+  readonly wholeIds: Int32Array;
 }
 
 /** Words to learn from and words held out. */
@@ -96,9 +99,29 @@ export class PromptWriter {
     const read = readAt === "word" ? at : ids.length + readAt;
     if (read !== at) return undefined;
     const { bosId } = this.#tokenizer;
-    const kept = ids.subarray(0, at + 1);
     const bos = this.#prependBos && bosId !== undefined;
-    return { word, text, ids: bos ? Int32Array.of(bosId, ...kept) : kept.slice() };
+    const wholeIds = bos ? Int32Array.of(bosId, ...ids) : ids.slice();
+    return { word, text, wholeIds, ids: wholeIds.slice(0, at + (bos ? 2 : 1)) };
+  }
+
+  /**
+   * For each label the token with which its answer begins behind a prompt. Throws where an answer changes the prompt's own tokens, or
+   * two labels begin with the same one: then no logit says which label the model means.
+   */
+  answerTokens({ text }: WordPrompt): number[] {
+    const before = this.#tokenizer.encode(text).ids;
+    const { labels, name } = this.#task;
+    const tokens = labels.map((label, at) => {
+      const { ids } = this.#tokenizer.encode(text + this.#answer({ labels: [at] }));
+      const isKept = before.every((id, i) => ids[i] === id);
+      const token = ids[before.length];
+      if (!isKept || token === undefined) throw noAnswerToken(name, label);
+      return token;
+    });
+    const twice = tokens.findIndex((token, at) => tokens.indexOf(token) < at);
+    if (twice >= 0)
+      throw sameAnswerToken(name, [labels[tokens.indexOf(tokens[twice]!)]!, labels[twice]!]);
+    return tokens;
   }
 
   /** Examples for prompts about some words, none of which is among them. */
@@ -117,7 +140,7 @@ export class PromptWriter {
     return this.#task.prompt.template.replace("{word}", text);
   }
 
-  #answer({ labels: [label = 0] }: TaskWord): string {
+  #answer({ labels: [label = 0] }: Pick<TaskWord, "labels">): string {
     const name = this.#task.labels[label] ?? "";
     const capitalised = name.slice(0, 1).toUpperCase() + name.slice(1);
     return this.#task.prompt.answer.replace("{label}", name).replace("{Label}", capitalised);

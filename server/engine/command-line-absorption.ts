@@ -4,6 +4,7 @@ import { defaultMaxK, largestK } from "../analysis/probes/k-sparse.ts";
 import { UserError } from "../base/errors.ts";
 import type { AbsorptionReport } from "../protocol/absorption.ts";
 import type { AbsorptionSweep } from "../protocol/absorption-sweep.ts";
+import { checkHasPrompts } from "./absorption/causal.ts";
 import type { AbsorptionChoice } from "./absorption/run.ts";
 import { runSweep } from "./absorption/sweep.ts";
 import { sweepText } from "./absorption/sweep-text.ts";
@@ -103,6 +104,7 @@ export function addAbsorptionVerb(around: AbsorptionVerb): void {
     )
     .action((options) =>
       around.withEngine(options, async (engine) => {
+        if (options.rule === "paper") checkHasPrompts(options.setting, options.labels);
         const { sweep, reports } = await runSweep(engine, {
           lm: options.lm,
           saes: options.sae,

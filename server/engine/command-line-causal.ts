@@ -1,35 +1,9 @@
-/** `absorption --rule paper`: the causal rule beside SAEBench's, and its report as text. */
+/** What `absorption --rule paper` prints besides. */
 import { causalRule } from "../analysis/absorption/causal-rule.ts";
-import { LmGradients } from "../lm/gradients.ts";
-import type { AbsorptionReport } from "../protocol/absorption.ts";
 import type { CausalReport, RemovalEffect, RemovedKind } from "../protocol/causal-absorption.ts";
-import { measureCausally } from "./absorption/causal.ts";
-import type { MeasuredSae } from "./absorption/run.ts";
-import type { Work } from "./absorption/word-plan.ts";
-import type { LoadedSae } from "./loaded.ts";
 
 /** The published number of words. */
 export const defaultCausalWords = causalRule.wordsPerLabel;
-
-/** A report with what the paper's rule says. */
-export interface ReportOfBothRules extends AbsorptionReport {
-  readonly paper: CausalReport;
-}
-
-/** Judges a measured SAE by the paper's rule, too. */
-export async function withPaperRule(
-  measured: MeasuredSae,
-  { sae, words, cacheFolder }: { sae: LoadedSae; words: number; cacheFolder: string },
-  work: Work,
-): Promise<ReportOfBothRules> {
-  const gradients = new LmGradients(measured.plan.lm);
-  try {
-    const parts = { sae, gradients, words, cacheFolder, pause: () => Promise.resolve() };
-    return { ...measured.report, paper: await measureCausally(measured, parts, work) };
-  } finally {
-    await gradients.release();
-  }
-}
 
 const removedText: Readonly<Record<RemovedKind, string>> = {
   main: "main latents, where their probe knows the word",

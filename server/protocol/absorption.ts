@@ -1,4 +1,5 @@
 /** What absorption of an SAE on a labelled task is reported as: on the command line, in a cache, to pages and hovers. */
+import type { CausalReport } from "./causal-absorption.ts";
 
 /** Where a task's words are read: in its own prompts, or wherever they stand in running text. */
 export type AbsorptionSetting = "prompts" | "text";
@@ -106,6 +107,8 @@ export interface AbsorptionReport {
   };
   readonly labels: readonly LabelReport[];
   readonly problems: readonly string[];
+  /** What the paper's causal rule says, where it was asked, too. */
+  readonly paper?: CausalReport;
 }
 
 /** What absorption is said to be at one token for one label. */

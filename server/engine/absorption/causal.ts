@@ -12,8 +12,12 @@ import { UserError } from "../../base/errors.ts";
 import { SeededRandom } from "../../base/seeded-random.ts";
 import { Cache } from "../../files/cache.ts";
 import { hashWeights } from "../../files/locations.ts";
-import type { LmGradients } from "../../lm/gradients.ts";
-import type { LabelReport } from "../../protocol/absorption.ts";
+import { LmGradients } from "../../lm/gradients.ts";
+import type {
+  AbsorptionReport,
+  AbsorptionSetting,
+  LabelReport,
+} from "../../protocol/absorption.ts";
 import type { CausalReport, CausalWord } from "../../protocol/causal-absorption.ts";
 import { tensor } from "../../tensor/tensor.ts";
 import type { LoadedSae } from "../loaded.ts";
@@ -37,6 +41,22 @@ const version = 1;
 /** Which random numbers are for what. */
 const draws = { silent: 0x511e, weak: 0x3ea4, control: 0xc047, row: 0x4034 };
 
+/** A measured SAE's report with what the paper's rule says of it. */
+export async function withPaperRule(
+  measured: MeasuredSae,
+  parts: Omit<CausalParts, "gradients" | "pause">,
+  work: Work,
+): Promise<AbsorptionReport> {
+  const gradients = new LmGradients(measured.plan.lm);
+  try {
+    const pause = (): Promise<void> => Promise.resolve();
+    const paper = await measureCausally(measured, { ...parts, gradients, pause }, work);
+    return { ...measured.report, paper };
+  } finally {
+    await gradients.release();
+  }
+}
+
 /** What the rule needs besides a measured SAE. */
 export interface CausalParts {
   readonly sae: LoadedSae;
@@ -48,6 +68,15 @@ export interface CausalParts {
   readonly pause: () => Promise<void>;
 }
 
+/** Refuses running text. */
+export function checkHasPrompts(setting: AbsorptionSetting, task: string): void {
+  if (setting !== "prompts")
+    throw new UserError(
+      "causal-needs-prompts",
+      `the paper's rule asks what a latent does to the model's answer, and running text asks nothing: read the words of ${task} in its prompts`,
+    );
+}
+
 /** Judges an SAE, or recalls how it was judged. */
 export async function measureCausally(
   measured: MeasuredSae,
@@ -55,11 +84,7 @@ export async function measureCausally(
   work: Work,
 ): Promise<CausalReport> {
   const { plan } = measured;
-  if (plan.setting !== "prompts")
-    throw new UserError(
-      "causal-needs-prompts",
-      `the paper's rule asks what a latent does to the model's answer, and running text asks nothing: read the words of ${plan.task.name} in its prompts`,
-    );
+  checkHasPrompts(plan.setting, plan.task.name);
   const cache = new Cache(parts.cacheFolder, "absorption-causal");
   const facts = [version, planKey(plan), plan.selection, plan.maxK, parts.words];
   const key = createHash("sha256")

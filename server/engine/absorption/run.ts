@@ -37,6 +37,8 @@ export interface AbsorptionChoice {
   readonly judge: "held-out" | "all";
   readonly selection: Selection;
   readonly maxK: number;
+  /** Words of a label that the paper's causal rule judges besides; without it none are. */
+  readonly paperWords?: number;
 }
 
 /** A measured SAE with what it was measured by. */

@@ -15,6 +15,7 @@ import { saeId } from "../../sae/sae-id.ts";
 import type { Engine } from "../engine.ts";
 import { modelPath, saePath } from "../names.ts";
 import { type CorpusCounts, corpusCounts, corpusKey } from "./corpus-counts.ts";
+import { withPaperRule } from "./causal.ts";
 import { type AbsorptionChoice, measure, readTask } from "./run.ts";
 import { sweepRow } from "./sweep-row.ts";
 import type { Work } from "./word-plan.ts";
@@ -130,7 +131,12 @@ async function measureOne(
   await engine.loadSae({ path, lm, id });
   try {
     const parts = { lm: engine.loaded.lm(lm), sae: engine.loaded.sae(id) };
-    const { report } = await measure(parts, choice, { ...work, cacheFolder });
+    const measured = await measure(parts, choice, { ...work, cacheFolder });
+    const words = choice.paperWords;
+    const report =
+      words === undefined
+        ? measured.report
+        : await withPaperRule(measured, { sae: parts.sae, words, cacheFolder }, work);
     const row = sweepRow(report, parts.sae.info, corpus);
     return { report, row, corpus: { files: corpus.files, tokens: corpus.tokens } };
   } finally {

@@ -4,7 +4,12 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { attribute } from "../../server/analysis/attribution/attribute.ts";
 import { cosinesWith } from "../../server/analysis/absorption/projection-rule.ts";
-import { causalRule, causalVerdict } from "../../server/analysis/absorption/causal-rule.ts";
+import {
+  causalRule,
+  causalVerdict,
+  type ScoredLatent,
+} from "../../server/analysis/absorption/causal-rule.ts";
+import { dot } from "../../server/analysis/probes/linear-probe.ts";
 import { saeSite, type SaeSite } from "../../server/analysis/sae-site.ts";
 import { answerMetric } from "../../server/analysis/tasks/answer-metric.ts";
 import type { WordPrompt } from "../../server/analysis/tasks/word-prompts.ts";
@@ -86,7 +91,7 @@ function judgeOf(
   const { d_sae } = site.sae.config;
   const rows = site.sae.decoderRows(Array.from({ length: d_sae }, (_, latent) => latent));
   const cosines = cosinesWith(rows, direction);
-  return { gradients, site, main, cosines, direction, pool, pause: () => Promise.resolve() };
+  return { gradients, site, main, cosines, direction, pool };
 }
 
 describe.each(["gpt2", "llama", "gemma2"])("%s against torch", (name) => {
@@ -137,14 +142,12 @@ test("the goldens hold words that are absorbed and words that fail at each step"
   expect(seen.some((it) => it.isSilent && it.standsOut && !it.isAligned)).toBe(true);
 });
 
+function latent(n: number, score: number, cosine = 0.3, activation = 1): ScoredLatent {
+  return { latent: n, score, cosine, activation };
+}
+
 test("each step of the rule by itself, at its limits", () => {
-  const latent = (n: number, score: number, cosine = 0.3, activation = 1) => ({
-    latent: n,
-    score,
-    cosine,
-    activation,
-  });
-  const of = (...active: ReturnType<typeof latent>[]) => causalVerdict(active, [9]);
+  const of = (...active: ScoredLatent[]) => causalVerdict(active, [9]);
   expect(of(latent(1, -1))).toMatchObject({ verdict: "absorbed", steps: { margin: 1 } });
   expect(of(latent(1, -0.999)).verdict).toBe("none");
   expect(of(latent(1, -3), latent(2, -2.5)).steps).toMatchObject({ margin: 0.5, standsOut: false });
@@ -308,8 +311,10 @@ function minus(vector: number[], basis: readonly number[][]): number[] {
 /** The shortest w with rows · w as wanted, by the normal equations of the rows. */
 function solved(rows: readonly Float32Array[], wanted: readonly number[]): number[] {
   const n = rows.length;
-  const dot = (a: Float32Array, b: Float32Array): number => a.reduce((s, x, i) => s + x * b[i]!, 0);
-  const m = rows.map((a, i) => [...rows.map((b) => dot(a, b)), wanted[i]!]);
+  const m = rows.map((a, i) => [
+    ...rows.map((b) => dot(a, 0, { b, bAt: 0, n: a.length })),
+    wanted[i]!,
+  ]);
   for (let k = 0; k < n; k++) {
     const pivot = m.reduce(
       (best, row, i) => (i >= k && Math.abs(row[k]!) > Math.abs(m[best]![k]!) ? i : best),

@@ -44,13 +44,12 @@ const draws = { silent: 0x511e, weak: 0x3ea4, control: 0xc047, row: 0x4034 };
 /** A measured SAE's report with what the paper's rule says of it. */
 export async function withPaperRule(
   measured: MeasuredSae,
-  parts: Omit<CausalParts, "gradients" | "pause">,
+  parts: Omit<CausalParts, "gradients">,
   work: Work,
 ): Promise<AbsorptionReport> {
   const gradients = new LmGradients(measured.plan.lm);
   try {
-    const pause = (): Promise<void> => Promise.resolve();
-    const paper = await measureCausally(measured, { ...parts, gradients, pause }, work);
+    const paper = await measureCausally(measured, { ...parts, gradients }, work);
     return { ...measured.report, paper };
   } finally {
     await gradients.release();
@@ -65,7 +64,7 @@ export interface CausalParts {
   readonly words: number;
   readonly cacheFolder: string;
   /** Lets others of the device pass between two pieces of one word. */
-  readonly pause: () => Promise<void>;
+  readonly pause?: () => Promise<void>;
 }
 
 /** Refuses running text. */
@@ -211,7 +210,7 @@ function judgeOf(
     direction: probe.weights.subarray(label * d, (label + 1) * d),
     pool,
     signal: work.signal,
-    pause: parts.pause,
+    ...(parts.pause ? { pause: parts.pause } : {}),
   };
 }
 

@@ -38,7 +38,7 @@ export interface WordJudge {
   readonly pool: readonly number[];
   readonly signal?: AbortSignal | undefined;
   /** Called between pieces of work, which wait for it. */
-  readonly pause: () => Promise<void>;
+  readonly pause?: () => Promise<void>;
 }
 
 /** What the metric gains by a removal. */
@@ -86,7 +86,7 @@ export async function judgeWord(
     steps: causalRule.steps,
     points: "end",
     ...(signal ? { signal } : {}),
-    onStep: pause,
+    ...(pause ? { onStep: pause } : {}),
   });
   const scored = attribution.latents.map(({ latent, activation, attribution: raises }) => ({
     latent,
@@ -147,7 +147,7 @@ export async function judgeControl(
     removals.push({ kind: "main", effect: await gainWithout(judge, read, rows) });
   const absorber = absorberByProjection(read.reading);
   if (!absorber) return removals;
-  await judge.pause();
+  await judge.pause?.();
   const effect = await gainWithout(judge, read, [taken(absorber)]);
   removals.push({ kind: "absorber-projection", effect });
   const avoided = [...judge.main, ...read.reading.absorbers.map((it) => it.latent)];
@@ -207,7 +207,7 @@ async function controls(
   const [other] = read.active
     .filter((it) => !avoided.includes(it.latent))
     .toSorted((a, b) => distance(a) - distance(b) || a.latent - b.latent);
-  await judge.pause();
+  await judge.pause?.();
   if (other)
     removals.push({ kind: "other-active", effect: await gainWithout(judge, read, [taken(other)]) });
   const pool = judge.pool.filter((latent) => !avoided.includes(latent));

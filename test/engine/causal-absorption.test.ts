@@ -146,8 +146,12 @@ function latent(n: number, score: number, cosine = 0.3, activation = 1): ScoredL
   return { latent: n, score, cosine, activation };
 }
 
+/** The verdict where #9 is the main latent. */
+function of(...active: ScoredLatent[]): ReturnType<typeof causalVerdict> {
+  return causalVerdict(active, [9]);
+}
+
 test("each step of the rule by itself, at its limits", () => {
-  const of = (...active: ScoredLatent[]) => causalVerdict(active, [9]);
   expect(of(latent(1, -1))).toMatchObject({ verdict: "absorbed", steps: { margin: 1 } });
   expect(of(latent(1, -0.999)).verdict).toBe("none");
   expect(of(latent(1, -3), latent(2, -2.5)).steps).toMatchObject({ margin: 0.5, standsOut: false });

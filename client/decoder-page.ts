@@ -52,6 +52,7 @@ export const absorptionPage: DecoderPageKind = {
   passedOn: [
     "absorptionChoices",
     "measureAbsorption",
+    "causalAbsorption",
     "absorptionProgress",
     "occurrences",
     "occurrencesProgress",

@@ -30,6 +30,7 @@ const methods = {
   stitchProgress: true,
   writeStitched: true,
   prepareAbsorption: true,
+  causalAbsorption: true,
   absorptionProgress: true,
   dropStreams: true,
 } satisfies Record<keyof ReaderMethods, true>;

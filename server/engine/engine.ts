@@ -204,6 +204,20 @@ export class Engine implements Handlers<ReaderMethods> {
     });
   }
 
+  async causalAbsorption(
+    params: Parameters<ReaderMethods["causalAbsorption"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["causalAbsorption"]>> {
+    const lm = this.loaded.lm(params.lm);
+    const parts = { lm, sae: this.loaded.sae(params.sae), gradients: this.#gradients.of(lm) };
+    const report = await this.#absorption.judgeCausally(parts, params, {
+      step: (job) => this.#lock.run(job, { background: true, signal }),
+      pause: () => this.#lock.giveWay(signal),
+      signal,
+    });
+    return { report };
+  }
+
   absorptionProgress(): { share: number; text: string } {
     return this.#absorption.progress();
   }

@@ -1,5 +1,5 @@
 /** What absorption of an SAE on a labelled task is reported as: on the command line, in a cache, to pages and hovers. */
-import type { CausalReport } from "./causal-absorption.ts";
+import type { CausalPageMethods, CausalReaderMethods, CausalReport } from "./causal-absorption.ts";
 
 /** Where a task's words are read: in its own prompts, or wherever they stand in running text. */
 export type AbsorptionSetting = "prompts" | "text";
@@ -162,7 +162,7 @@ export interface PreparedAbsorption {
 }
 
 /** What the reader is asked about absorption. */
-export interface AbsorptionReaderMethods {
+export interface AbsorptionReaderMethods extends CausalReaderMethods {
   /**
    * Trains the probe of a task at an SAE and finds main latents, or recalls both; from then on readings of that SAE carry verdicts.
    * `labels` and `texts` as the command line has them; no texts: the bundled sample.
@@ -186,7 +186,7 @@ export interface MeasuredAbsorption {
 }
 
 /** What the absorption page asks of the server. */
-export interface AbsorptionPageMethods {
+export interface AbsorptionPageMethods extends CausalPageMethods {
   /** Tasks, and the SAEs in use at a document. */
   absorptionChoices(params: { uri?: string }): {
     lm: string;

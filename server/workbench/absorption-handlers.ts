@@ -54,6 +54,10 @@ export function absorptionHandlers(
       checkTrusted(workbench, params);
       return measure(workbench, params, signal);
     },
+    causalAbsorption: (params, signal) => {
+      checkTrusted(workbench, params);
+      return causal(workbench, params, signal);
+    },
     prepareAbsorption: (params, signal) => {
       checkTrusted(workbench, params);
       return surroundings.withProgress("Absorption probe", signal, (report, cancelled) =>
@@ -82,10 +86,7 @@ async function measure(
   { uri, sae: id, ...choice }: Parameters<AbsorptionMethods["measureAbsorption"]>[0],
   signal: AbortSignal,
 ): Promise<MeasuredAbsorption> {
-  const { lm, saes } = await modelsInUse(workbench, uri);
-  const sae = saes.find((it) => it.id === id);
-  if (!sae)
-    throw new UserError("sae-not-in-use", `${id} is not in use any more; choose another SAE`);
+  const { lm, sae } = await saeInUse(workbench, uri, id);
   const params = { lm: lm.id, sae: id, ...choice };
   const prepared = await workbench.reader.call("prepareAbsorption", params, signal);
   const { report } = prepared;
@@ -94,10 +95,39 @@ async function measure(
   return { report, names: namesIn(report, workbench, sae) };
 }
 
+/** One SAE by the paper's rule, for the page. */
+async function causal(
+  workbench: Workbench,
+  { uri, sae: id, labels, words }: Parameters<AbsorptionMethods["causalAbsorption"]>[0],
+  signal: AbortSignal,
+): Promise<ReturnType<AbsorptionMethods["causalAbsorption"]>> {
+  const { lm, sae } = await saeInUse(workbench, uri, id);
+  const params = { lm: lm.id, sae: id, labels, words };
+  const { report } = await workbench.reader.call("causalAbsorption", params, signal);
+  const named = report.labels.flatMap(({ main, absorbers, words: judged }) => [
+    ...main,
+    ...absorbers,
+    ...judged.flatMap(({ strongest }) => strongest),
+  ]);
+  return { report, names: namesOf(named, workbench, sae) };
+}
+
+async function saeInUse(
+  workbench: Workbench,
+  uri: string | undefined,
+  id: string,
+): Promise<{ lm: { readonly id: string }; sae: SaeInfo }> {
+  const { lm, saes } = await modelsInUse(workbench, uri);
+  const sae = saes.find((it) => it.id === id);
+  if (!sae)
+    throw new UserError("sae-not-in-use", `${id} is not in use any more; choose another SAE`);
+  return { lm, sae };
+}
+
 /** Labels of the latents that a report names. */
 function namesIn(
   { labels }: AbsorptionReport,
-  { latentsFile }: Workbench,
+  workbench: Workbench,
   sae: SaeInfo,
 ): Record<string, string> {
   const named = labels.flatMap(({ main, absorbers, words }) => [
@@ -105,6 +135,14 @@ function namesIn(
     ...absorbers,
     ...words.flatMap(({ strongest }) => strongest),
   ]);
+  return namesOf(named, workbench, sae);
+}
+
+function namesOf(
+  named: readonly { readonly latent: number }[],
+  { latentsFile }: Workbench,
+  sae: SaeInfo,
+): Record<string, string> {
   const names: Record<string, string> = {};
   for (const { latent } of named) {
     const name = labelOf(latentsFile, sae, latent);

@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CodeAction, Diagnostic } from "vscode-languageserver/node";
+import {
+  CancellationTokenSource,
+  type CodeAction,
+  type Diagnostic,
+  LSPErrorCodes,
+} from "vscode-languageserver/node";
 import type { HeadlessClient } from "../../scripts/headless-client.ts";
 import { repoRoot } from "../parts.ts";
 import { promptPath, startServer, textOf } from "./server.ts";
@@ -92,6 +97,27 @@ test("nothing is said before a task is prepared; then for, from and have are abs
     "first-letter",
   );
 }, 1_800_000);
+
+test("the page has the same SAE judged by the paper's rule, hears how far it is, and can end it", async () => {
+  const uri = await client.open(promptPath("absorbed.prompt.md"));
+  const question = { uri, sae: k2, labels, words: 2 };
+  const cancel = new CancellationTokenSource();
+  const cancelled = client.page("causalAbsorption", question, cancel.token);
+  setTimeout(() => cancel.cancel(), 1000);
+  await expect(cancelled).rejects.toMatchObject({ code: LSPErrorCodes.RequestCancelled });
+  const seen = new Set<string>();
+  const timer = setInterval(() => {
+    void client.page("absorptionProgress", {}).then(({ text }) => seen.add(text.slice(0, 23)));
+  }, 50);
+  const { report, names } = await client.page("causalAbsorption", question);
+  clearInterval(timer);
+  expect([...seen].join()).toContain(`${k2}: label `);
+  const f = report.labels.find((it) => it.label === "f")!;
+  expect(f).toMatchObject({ answer: " F", main: [{ latent: 1527 }] });
+  expect(names["1527"]).toBeDefined();
+  expect(f.words.every((it) => it.sparseScore <= 0)).toBe(true);
+  expect(report.effects.find((it) => it.kind === "main")!.high).toBeLessThan(-1);
+}, 600_000);
 
 /** A server on a copy of the demo's prompts, with a file that no editor opens. */
 function start(options: Parameters<typeof startServer>[0] = {}): Promise<HeadlessClient> {

@@ -2,22 +2,28 @@
 import { judgeTokens, type PreparedTask } from "../../analysis/absorption/live.ts";
 import { defaultMaxK } from "../../analysis/probes/k-sparse.ts";
 import { Cache } from "../../files/cache.ts";
+import type { LmGradients } from "../../lm/gradients.ts";
 import type { LanguageModel } from "../../lm/language-model.ts";
 import type {
   AbsorptionReaderMethods,
   PreparedAbsorption,
   TokenAbsorption,
 } from "../../protocol/absorption.ts";
+import type { CausalReport } from "../../protocol/causal-absorption.ts";
 import type { SparseActs } from "../../sae/sparse-acts.ts";
 import type { LoadedSae } from "../loaded.ts";
 import { loadPrepared, preparedKey, prepareTask, storePrepared } from "./prepared.ts";
-import { measure } from "./run.ts";
+import { measureCausally } from "./causal.ts";
+import { type AbsorptionChoice, measure, type MeasuredSae } from "./run.ts";
 import type { Work } from "./word-plan.ts";
 
 /** Words of a label that are read: enough for main latents and a probe, in a time that a user waits for. */
 const wordsPerLabel = 400;
 /** Words that share examples. */
 const wordsPerDraw = 8;
+
+/** Share of a causal judgement's time that measuring the SAE before it may take. */
+const measuringShare = 0.3;
 
 /** Prepares tasks and judges by them. */
 export class LiveTasks {
@@ -41,29 +47,8 @@ export class LiveTasks {
     params: Parameters<AbsorptionReaderMethods["prepareAbsorption"]>[0],
     { step, signal }: Pick<Work, "step" | "signal">,
   ): Promise<PreparedAbsorption> {
-    const { cacheFolder, sampleText } = this.#settings;
-    this.#progress = { share: 0, text: "beginning" };
-    const work: Work = {
-      step,
-      signal,
-      onProgress: (text, share) => (this.#progress = { share, text }),
-    };
-    const measured = await measure(
-      parts,
-      {
-        labels: params.labels,
-        setting: params.setting,
-        texts: params.texts ?? [sampleText],
-        perLabel: params.perLabel ?? wordsPerLabel,
-        seed: 0,
-        wordsPerDraw,
-        probe: "logistic",
-        judge: "held-out",
-        selection: "mean-difference",
-        maxK: defaultMaxK,
-      },
-      { ...work, cacheFolder },
-    );
+    const work = this.#work({ step, signal }, 0, 1);
+    const measured = await this.#measure(parts, params, work);
     const prepared = await prepareTask(measured, parts.sae, work);
     storePrepared(this.#cache, preparedKey(parts.lm, parts.sae), prepared);
     this.#tasks.delete(parts.sae);
@@ -73,6 +58,49 @@ export class LiveTasks {
       sae: parts.sae.id,
       report: measured.report,
     };
+  }
+
+  /** Judges an SAE by the paper's causal rule on the words by which a task is prepared in its prompts. */
+  async judgeCausally(
+    { lm, sae, gradients }: { lm: LanguageModel; sae: LoadedSae; gradients: LmGradients },
+    { labels, words }: { readonly labels: string; readonly words: number },
+    { step, signal, pause }: Pick<Work, "step" | "signal"> & { pause: () => Promise<void> },
+  ): Promise<CausalReport> {
+    const asked = { labels, setting: "prompts" } as const;
+    const first = this.#work({ step, signal }, 0, measuringShare);
+    const measured = await this.#measure({ lm, sae }, asked, first);
+    const { cacheFolder } = this.#settings;
+    const rest = this.#work({ step, signal }, measuringShare, 1);
+    return measureCausally(measured, { sae, gradients, words, cacheFolder, pause }, rest);
+  }
+
+  /** Work that tells how far it is: its own shares are those between two of the whole. */
+  #work({ step, signal }: Pick<Work, "step" | "signal">, from: number, to: number): Work {
+    this.#progress = { share: from, text: "beginning" };
+    const onProgress: Work["onProgress"] = (text, share) =>
+      (this.#progress = { share: from + share * (to - from), text });
+    return { step, signal, onProgress };
+  }
+
+  #measure(
+    parts: { lm: LanguageModel; sae: LoadedSae },
+    params: Omit<Parameters<AbsorptionReaderMethods["prepareAbsorption"]>[0], "lm" | "sae">,
+    work: Work,
+  ): Promise<MeasuredSae> {
+    const { cacheFolder, sampleText } = this.#settings;
+    const choice: AbsorptionChoice = {
+      labels: params.labels,
+      setting: params.setting,
+      texts: params.texts ?? [sampleText],
+      perLabel: params.perLabel ?? wordsPerLabel,
+      seed: 0,
+      wordsPerDraw,
+      probe: "logistic",
+      judge: "held-out",
+      selection: "mean-difference",
+      maxK: defaultMaxK,
+    };
+    return measure(parts, choice, { ...work, cacheFolder });
   }
 
   /** Verdicts at the rows of one window, from `from` on; nothing where no task was prepared. */

@@ -26,6 +26,8 @@ const methods = {
   relation: true,
   attribute: true,
   steer: true,
+  compare: true,
+  counterfactual: true,
   stitch: true,
   stitchProgress: true,
   writeStitched: true,

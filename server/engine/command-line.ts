@@ -9,6 +9,7 @@ import { readText } from "../files/disk.ts";
 import type { Precision } from "../lm/precision.ts";
 import type { ReaderSettings } from "../protocol/reader.ts";
 import { readerInfoText } from "../protocol/reader-info-text.ts";
+import { addComparisonVerbs } from "./command-line-comparison.ts";
 import { addDecoderVerbs } from "./command-line-decoders.ts";
 import { addEvalVerbs } from "./command-line-evals.ts";
 import { addLint } from "./command-line-lint.ts";
@@ -213,6 +214,7 @@ Cache: ${cacheFolder}`,
   );
   addRunVerbs({ program, version: around.version, bundledLm: around.bundled.lm, signal });
   addCauseVerbs({ verb, withEngine, bundled: around.bundled, signal });
+  addComparisonVerbs({ verb, withEngine, bundled: around.bundled, signal });
   addDecoderVerbs({ verb, withEngine, signal });
   addLint({ verb, withEngine, signal });
   addEvalVerbs({ program, version: around.version, signal });

@@ -25,6 +25,7 @@ import { openSae } from "../sae/sae.ts";
 import { type CausalState, readAttribution } from "./attribution.ts";
 import { LiveTasks } from "./absorption/live-tasks.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
+import { type ComparisonState, readComparison, readCounterfactual } from "./comparison.ts";
 import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
 import { KeptGradients } from "./kept-gradients.ts";
@@ -310,6 +311,19 @@ export class Engine implements Handlers<ReaderMethods> {
     return this.#lock.run(() => readSteering(state, params), { background: true, signal });
   }
 
+  async compare(params: Parameters<ReaderMethods["compare"]>[0], signal?: AbortSignal) {
+    const state = this.#comparisonState(params, signal);
+    return this.#lock.run(() => readComparison(state, params), { background: true, signal });
+  }
+
+  async counterfactual(
+    params: Parameters<ReaderMethods["counterfactual"]>[0],
+    signal?: AbortSignal,
+  ) {
+    const state = this.#comparisonState(params, signal);
+    return this.#lock.run(() => readCounterfactual(state, params), { background: true, signal });
+  }
+
   stitch(...asked: Parameters<DecoderAnalyses["stitch"]>) {
     return this.#decoders.stitch(...asked);
   }
@@ -344,6 +358,19 @@ export class Engine implements Handlers<ReaderMethods> {
         if (progress !== undefined) this.onProgress({ progress, text, fraction });
         await this.#lock.giveWay(signal);
       },
+    };
+  }
+
+  #comparisonState(
+    params: { lm: string; sae: string; progress?: string },
+    signal: AbortSignal | undefined,
+  ): ComparisonState {
+    const state = this.#causalState(params, signal);
+    return {
+      ...state,
+      lmId: params.lm,
+      sae: this.loaded.sae(params.sae),
+      streams: this.#streams,
     };
   }
 

@@ -3,6 +3,7 @@
  * models and SAEs on one device. Plain data and typed arrays only.
  */
 import type { AbsorptionReaderMethods, TokenAbsorption } from "./absorption.ts";
+import type { ComparisonReaderMethods } from "./comparison.ts";
 import type { ContextSource, ContextTokens } from "./context.ts";
 import type { MetaReaderMethods } from "./meta.ts";
 import type { StitchReaderMethods } from "./stitching.ts";
@@ -165,7 +166,12 @@ export interface PredictionReading {
 
 /** The table. */
 export interface ReaderMethods
-  extends AbsorptionReaderMethods, MetaReaderMethods, StitchReaderMethods, InterventionMethods {
+  extends
+    AbsorptionReaderMethods,
+    MetaReaderMethods,
+    StitchReaderMethods,
+    InterventionMethods,
+    ComparisonReaderMethods {
   info(params: Record<string, never>): ReaderInfo;
   /** The same with every device of the platform tried and compared with the CPU, however slow. */
   probe(params: Record<string, never>): ReaderInfo;

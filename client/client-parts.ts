@@ -1,5 +1,6 @@
 import type * as vscode from "vscode";
 import type { AttributionPage } from "./attribution-page.ts";
+import type { ComparisonPage } from "./comparison-page.ts";
 import type { ExplorerPage } from "./explorer-page.ts";
 import type { DecoderPage } from "./decoder-page.ts";
 import type { FileSwitches } from "./file-switches.ts";
@@ -29,6 +30,8 @@ export interface ClientParts {
   readonly training: TrainPage;
   readonly attribution: AttributionPage;
   readonly steered: SteeredTexts;
+  readonly comparisons: ComparisonPage<"compareTexts">;
+  readonly counterfactuals: ComparisonPage<"counterfactualText">;
   readonly explorer: ExplorerPage;
   readonly toys: ToyPage;
   readonly metas: DecoderPage;

@@ -4,6 +4,7 @@ import { isCancelled, UserError } from "../server/base/errors.ts";
 import { attributeNext } from "./attribute-next.ts";
 import { chooseLm, chooseSaes } from "./choose-models.ts";
 import { asRecord, type ClientParts } from "./client-parts.ts";
+import { compareTwoFiles, compareWithHead, openCounterfactual } from "./compare-texts.ts";
 import { createLatentsFile } from "./create-latents-file.ts";
 import { activeTextEditor } from "./documents.ts";
 import { download, setHubToken } from "./download.ts";
@@ -50,6 +51,9 @@ export const commands: Readonly<Record<string, Command>> = {
   unpinAll,
   attributeNext,
   steer,
+  compareWithHead,
+  compareTwoFiles,
+  openCounterfactual,
   showHeat,
   restartReader: ({ server }) => server.call("restartReader", { reason: "asked for by a command" }),
   showLog: ({ log }) => log.show(),

@@ -6,6 +6,7 @@
  */
 import * as vscode from "vscode";
 import { AttributionPage } from "./attribution-page.ts";
+import { ComparisonPage } from "./comparison-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { ExplorerPage } from "./explorer-page.ts";
@@ -54,6 +55,14 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   const metas = new DecoderPage(metaPage, decoderParts);
   const stitching = new DecoderPage(stitchingPage, decoderParts);
   const absorption = new DecoderPage(absorptionPage, decoderParts);
+  const comparisons = new ComparisonPage(
+    { name: "comparison", title: "Compare Latents", method: "compareTexts" },
+    decoderParts,
+  );
+  const counterfactuals = new ComparisonPage(
+    { name: "counterfactual", title: "Counterfactual Map", method: "counterfactualText" },
+    decoderParts,
+  );
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -76,6 +85,8 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     metas,
     stitching,
     absorption,
+    comparisons,
+    counterfactuals,
   };
   context.subscriptions.push(
     log,
@@ -91,7 +102,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     followSelections(server, log),
     startWhenWanted(server, switches, log),
   );
-  context.subscriptions.push(attribution, steered);
+  context.subscriptions.push(attribution, steered, comparisons, counterfactuals);
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
   context.subscriptions.push(metas, stitching, absorption);

@@ -27,6 +27,8 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
       { label: "$(pin) Pin a latent…", command: "pinLatent" },
       { label: "$(git-merge) Attribute next token", command: "attributeNext" },
       { label: "$(compass) Steer…", command: "steer" },
+      { label: "$(git-compare) Compare latents with git HEAD", command: "compareWithHead" },
+      { label: "$(table) Counterfactual map", command: "openCounterfactual" },
     );
   }
   entries.push(
@@ -42,6 +44,7 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
     { label: "$(search) Explore latents", command: "exploreLatents" },
     { label: "$(type-hierarchy-sub) Explore meta-SAE", command: "exploreMetaSae" },
     { label: "$(git-compare) Stitch SAEs…", command: "stitchSaes" },
+    { label: "$(diff) Compare latents of two files…", command: "compareTwoFiles" },
     { label: "$(beaker) Toy models", command: "openToyPage" },
     { label: "$(graph-line) Training", command: "openTrainingPage" },
     separator("Reader"),

@@ -149,10 +149,11 @@ export interface ComparisonReaderMethods {
   counterfactual(params: CounterfactualParams): CounterfactualReading;
 }
 
-/** A text that is compared: an open document, or a text under a name whose ending says how it is read. */
-export type ComparedText =
-  | { readonly uri: string }
-  | { readonly name: string; readonly text: string; readonly uri?: undefined };
+/** A text that is compared; its uri says how it is read, and which models its front matter or folder names. */
+export interface ComparedText {
+  readonly uri: string;
+  readonly text: string;
+}
 
 /** What is asked about two texts. */
 export interface CompareTexts {
@@ -222,27 +223,15 @@ export interface ComparisonMethods {
   counterfactualText(params: CounterfactualText): CounterfactualView;
 }
 
-/** What a comparison page may ask of its host beside `compareTexts`. */
-export interface ComparisonHostMethods {
+/** What the pages may ask of their host beside the server's methods. */
+export interface ComparisonHostMethods<Asked> {
   /** What the page is about; the texts' names are for its title. */
   start(params: Record<string, never>): {
-    readonly asked: CompareTexts;
-    readonly names: readonly [before: string, after: string];
+    readonly asked: Asked;
+    readonly names: readonly string[];
   };
-  /** Shows a token in the editor, if its text is a file's. */
-  reveal(params: { side: "before" | "after"; startOffset: number; endOffset: number }): null;
-  /** Pins a latent. */
-  pin(params: { sae: string; latent: number }): null;
-}
-
-/** What a counterfactual page may ask of its host beside `counterfactualText`. */
-export interface CounterfactualHostMethods {
-  start(params: Record<string, never>): {
-    readonly asked: CounterfactualText;
-    readonly name: string;
-  };
-  /** Shows a sentence or token in the editor. */
-  reveal(params: { startOffset: number; endOffset: number }): null;
+  /** Shows a stretch of a text in an editor, by the number of its name. */
+  reveal(params: { text: number; startOffset: number; endOffset: number }): null;
   /** Pins a latent. */
   pin(params: { sae: string; latent: number }): null;
 }
@@ -250,7 +239,7 @@ export interface CounterfactualHostMethods {
 /** Events to both pages. */
 export interface ComparisonEvents {
   /** Something else is asked: start again. */
-  ask: null;
+  restart: null;
   /** How far the answer is. */
   progress: { text: string; percentage?: number };
 }

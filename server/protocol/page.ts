@@ -2,6 +2,7 @@
  * What pages and the editor's client may ask of the server, carried by the LSP request `latentWorkbench/page`
  * as `{method, params}`. Pages ask by range and draw; they never get a model or a whole file.
  */
+import type { ComparisonMethods } from "./comparison.ts";
 import type { DecoderPageMethods } from "./decoder-pages.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplainMethods } from "./explain.ts";
@@ -151,6 +152,7 @@ export interface PageMethods
     RunMethods,
     ToyMethods,
     CauseMethods,
+    ComparisonMethods,
     ExplorerMethods,
     ExplainMethods,
     DecoderPageMethods,

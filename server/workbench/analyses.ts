@@ -117,13 +117,7 @@ export class Analyses {
     state: ContextState,
     { set, saes, signal }: { set: ModelSet; saes: ModelSet["saes"]; signal: AbortSignal },
   ): Promise<ContextReading> {
-    const length = state.source.parts.reduce((sum, part) => sum + part.text.length, 0);
-    const most = this.#options.maxContextCharacters();
-    if (length > most)
-      throw new UserError(
-        "context-too-long",
-        `${state.title || "this context"} has ${length} characters, more than the ${most} that are analysed; split the file (latentWorkbench.contexts: paragraphs, lines or blocks) or raise latentWorkbench.maxContextCharacters`,
-      );
+    checkLength(state, this.#options.maxContextCharacters());
     return this.#options.reader.call(
       "analyse",
       {
@@ -172,6 +166,16 @@ export class Analyses {
       }
     }
   }
+}
+
+/** Throws for a context that is too long to be analysed. */
+export function checkLength({ source, title }: ContextState, most: number): void {
+  const length = source.parts.reduce((sum, part) => sum + part.text.length, 0);
+  if (length > most)
+    throw new UserError(
+      "context-too-long",
+      `${title || "this context"} has ${length} characters, more than the ${most} that are analysed; split the file (latentWorkbench.contexts: paragraphs, lines or blocks) or raise latentWorkbench.maxContextCharacters`,
+    );
 }
 
 /** The BOS policies that occur among a set's SAEs; a set without SAEs has none. */

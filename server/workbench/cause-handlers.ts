@@ -12,7 +12,7 @@ import type {
 } from "../protocol/page-causes.ts";
 import type { SaeInfo } from "../protocol/reader.ts";
 import type { Handlers } from "../protocol/rpc.ts";
-import { labelOf } from "./labels.ts";
+import { labelsOf } from "./labels.ts";
 import type { PageSurroundings } from "./pages.ts";
 import { tokenRange } from "./positions.ts";
 import type { Workbench } from "./workbench.ts";
@@ -86,11 +86,7 @@ async function attributeNext(
     version,
     lm: set.lm.id,
     tokens,
-    labels: labelsOf(
-      workbench,
-      sae,
-      found.latents.map((it) => it.latent),
-    ),
+    labels: labelsOf(workbench, sae, found.latents),
     metaLabels: meta ? metaLabels(workbench, meta, found) : {},
   };
 }
@@ -100,20 +96,8 @@ function metaLabels(
   meta: SaeInfo,
   found: AttributionReading,
 ): Record<number, string> {
-  return labelsOf(workbench, meta, found.meta?.latents.map((it) => it.metaLatent) ?? []);
-}
-
-function labelsOf(
-  { latentsFile }: Workbench,
-  sae: SaeInfo,
-  latents: readonly number[],
-): Record<number, string> {
-  const labels: Record<number, string> = {};
-  for (const latent of latents) {
-    const label = labelOf(latentsFile, sae, latent);
-    if (label !== undefined) labels[latent] = label;
-  }
-  return labels;
+  const latents = found.meta?.latents.map((it) => ({ latent: it.metaLatent })) ?? [];
+  return labelsOf(workbench, meta, latents);
 }
 
 async function steerText(

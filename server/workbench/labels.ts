@@ -10,3 +10,17 @@ export function labelOf(
 ): string | undefined {
   return file?.labels[sae.id]?.[String(latent)] ?? sae.labels[latent];
 }
+
+/** The labels of latents by their index; those without one are absent. */
+export function labelsOf(
+  { latentsFile }: { readonly latentsFile: LatentsFile | undefined },
+  sae: SaeInfo,
+  latents: readonly { readonly latent: number }[],
+): Record<number, string> {
+  const labels: Record<number, string> = {};
+  for (const { latent } of latents) {
+    const label = labelOf(latentsFile, sae, latent);
+    if (label !== undefined) labels[latent] = label;
+  }
+  return labels;
+}

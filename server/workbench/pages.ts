@@ -16,6 +16,7 @@ import type { Handlers } from "../protocol/rpc.ts";
 import { absorptionHandlers } from "./absorption-handlers.ts";
 import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
+import { comparisonHandlers } from "./comparison-handlers.ts";
 import { decoderHandlers } from "./decoder-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { explainHandlers } from "./explain-handlers.ts";
@@ -63,6 +64,7 @@ export function pageHandlers(
         }),
       ),
     ...causeHandlers(workbench, surroundings),
+    ...comparisonHandlers(workbench, surroundings),
     overview: ({ uri }) => overview(workbench, uri),
     tokens: (params, signal) => tokens(workbench, params, signal),
     tokenCard: async ({ uri, context, index, sae: id, top }, signal) => {

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { UserError } from "../base/errors.ts";
+import type { ComparisonReaderMethods } from "../protocol/comparison.ts";
 import type { InterventionMethods, ReaderProgress } from "../protocol/interventions.ts";
 import type { ReaderMethods, ReaderSettings } from "../protocol/reader.ts";
 import { readerEnvironment } from "../protocol/reader-environment.ts";
@@ -30,6 +31,8 @@ const maxStartsPerMinute = 6;
 type Report = (text: string, fraction: number) => void;
 
 type ReaderCaller = Caller<ReaderMethods>;
+
+type ProgressMethods = InterventionMethods & ComparisonReaderMethods;
 
 /** One reader process at a time; `generation` counts the ended ones, so that what was loaded can be loaded again. */
 export class ReaderProcess {
@@ -62,19 +65,17 @@ export class ReaderProcess {
   };
 
   /** Calls a method that tells how far it is. */
-  async callWithProgress<K extends keyof InterventionMethods>(
+  async callWithProgress<K extends keyof ProgressMethods>(
     method: K,
-    params: Omit<Parameters<InterventionMethods[K]>[0], "progress">,
+    params: Omit<Parameters<ProgressMethods[K]>[0], "progress">,
     report: Report,
     signal: AbortSignal,
-  ): Promise<ReturnType<InterventionMethods[K]>> {
+  ): Promise<ReturnType<ProgressMethods[K]>> {
     const progress = `call-${++this.#calls}`;
     this.#listeners.set(progress, report);
     try {
-      const named = { ...params, progress } as Parameters<InterventionMethods[K]>[0];
-      return (await this.call(method, named as never, signal)) as ReturnType<
-        InterventionMethods[K]
-      >;
+      const named = { ...params, progress } as Parameters<ProgressMethods[K]>[0];
+      return (await this.call(method, named as never, signal)) as ReturnType<ProgressMethods[K]>;
     } finally {
       this.#listeners.delete(progress);
     }

@@ -60,7 +60,7 @@ const texts = fakeComparison();
 await look("comparison", "folded, unfolded, of one kind, asked anew", texts, async (page) => {
   await page.getByRole("button", { name: /tokens, nothing changes/ }).click();
   await page.getByRole("button", { name: /^ ?word3, in both texts/ }).waitFor();
-  await page.getByLabel("List").selectOption("appears");
+  await page.getByLabel("Latents that").selectOption("appears");
   const rows = page.locator("table tbody tr");
   assert.equal(await rows.count(), 1);
   await rows.getByRole("button", { name: "#1813" }).click();
@@ -70,7 +70,7 @@ await look("comparison", "folded, unfolded, of one kind, asked anew", texts, asy
     { sae: "resid2-6144", latent: 1813 },
     { text: 0, startOffset: 126, endOffset: 132 },
   ]);
-  await page.getByLabel("Count").selectOption("shared");
+  await page.getByLabel("Tokens that count").selectOption("shared");
   await page.getByLabel("Context").selectOption("1");
   await page.getByLabel("SAE").selectOption("resid2-1024");
   assert.deepEqual(

@@ -59,22 +59,22 @@ function Choices({ model, view }: { model: ComparisonModel; view: ComparisonView
         onChange={(pair) => model.change({ pair: Number(pair) })}
       />
       <Choice
-        name="Count"
+        name="Tokens that count"
         value={model.state.asked?.tokens ?? "all"}
         options={[
-          ["all", "all tokens"],
-          ["shared", "tokens of both texts"],
+          ["all", "all"],
+          ["shared", "those of both texts"],
         ]}
         onChange={(tokens) => model.change({ tokens: tokens as ComparedTokens })}
       />
       <Choice
-        name="List"
+        name="Latents that"
         value={model.kind ?? ""}
         options={[
-          ["", "all latents"],
-          ["appears", "latents that appear"],
-          ["vanishes", "latents that vanish"],
-          ["changes", "latents that change"],
+          ["", "appear, vanish or change"],
+          ["appears", "appear"],
+          ["vanishes", "vanish"],
+          ["changes", "change"],
         ]}
         onChange={(kind) => model.show(kind === "" ? undefined : (kind as ChangeKind))}
       />

@@ -62,10 +62,10 @@ function Pair({
       <button
         class={`pair ${step > 0 ? `heat${step}` : ""}`}
         aria-pressed={model.row === index}
-        aria-label={name}
         title={name}
         onClick={() => model.choose(index)}
       >
+        <span class="sr-only">{name}</span>
         <Side text={before} sign="−" alone={!both} />
         <Side text={after} sign="+" alone={!both} />
       </button>
@@ -82,9 +82,9 @@ function Side({
   sign: string;
   alone: boolean;
 }): JSX.Element {
-  if (text === undefined) return <span class="token absent"> </span>;
+  if (text === undefined) return <span class="token"> </span>;
   return (
-    <span class={alone ? `token ${sign === "−" ? "gone" : "new"}` : "token"}>
+    <span class={alone ? `token ${sign === "−" ? "gone" : "new"}` : "token"} aria-hidden="true">
       {alone && <span class="sign">{sign}</span>}
       {visibleText(text)}
     </span>

@@ -34,9 +34,8 @@ export function Matrix({
   return (
     <div class="pane map">
       <table>
-        <caption>
-          Dissimilarity of activations, 0 (the same) to 1 (no latent in common). Rows: the sentence
-          that is left out. Columns: the sentence that changes.
+        <caption class="sr-only">
+          Rows: the sentence that is left out. Columns: the sentence that changes.
         </caption>
         <thead>
           <tr>

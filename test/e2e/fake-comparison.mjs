@@ -16,8 +16,6 @@ function host(asked, names) {
 /** Two texts with a word exchanged behind 20 tokens that stay. */
 export function fakeComparison({ label = "weather", slow = false } = {}) {
   const words = Array.from({ length: 20 }, (_, at) => ` word${at}`);
-  const tokens = (list) =>
-    list.map((text, id) => ({ id, text, startOffset: id * 6, endOffset: id * 6 + 6 }));
   const before = tokens(["<|endoftext|>", ...words, " cold", " today", "."]);
   const after = tokens(["<|endoftext|>", ...words, label.slice(0, 9), " today", "."]);
   const same = before.slice(0, 21).map((_, at) => row(at, at, 0));
@@ -39,17 +37,24 @@ export function fakeComparison({ label = "weather", slow = false } = {}) {
   const answer = (params) => {
     asked.push(params);
     return {
-      ...{ sae: params.sae ?? "resid2-6144", hook: "blocks.2.hook_resid_post", lm: "sae-demo-lm" },
-      ...{ saes: ["resid2-6144", "resid2-1024"], before, after, rows, pair: params.pair ?? 0 },
+      sae: params.sae ?? "resid2-6144",
+      hook: "blocks.2.hook_resid_post",
+      lm: "sae-demo-lm",
+      saes: ["resid2-6144", "resid2-1024"],
+      before,
+      after,
+      rows,
+      pair: params.pair ?? 0,
       pairs: [
         { title: "block 1", state: "changed" },
         { title: "block 2", state: "same" },
       ],
-      ...{ change: 205.4, dissimilarity: 0.0213 },
+      change: 205.4,
+      dissimilarity: 0.0213,
       latents: [
-        latent(7, "vanishes", [2, 25.3], [0, 0], 25.3, 23),
-        latent(1813, "appears", [0, 0], [1, 10.1], 10.1, 23),
-        latent(1206, "changes", [12, 805], [12, 661.2], 144, 22),
+        latent(7, "vanishes", { from: [2, 25.3], to: [0, 0], change: 25.3, at: 23 }),
+        latent(1813, "appears", { from: [0, 0], to: [1, 10.1], change: 10.1, at: 23 }),
+        latent(1206, "changes", { from: [12, 805], to: [12, 661.2], change: 144, at: 22 }),
       ],
       counts: { appears: 1, vanishes: 1, changes: 527 },
       labels: { 1813: label },
@@ -58,6 +63,10 @@ export function fakeComparison({ label = "weather", slow = false } = {}) {
   };
   fake.handlers.compareTexts = slow ? () => new Promise(() => {}) : answer;
   return { ...fake, asked };
+}
+
+function tokens(list) {
+  return list.map((text, id) => ({ id, text, startOffset: id * 6, endOffset: id * 6 + 6 }));
 }
 
 function row(before, after, change, latents = []) {
@@ -69,9 +78,13 @@ function row(before, after, change, latents = []) {
   return { ...sides, counts, change, dissimilarity: change / 200, latents };
 }
 
-function latent(index, kind, [tokensBefore, sumBefore], [tokensAfter, sumAfter], change, at) {
+function latent(index, kind, { from, to, change, at }) {
+  const [tokensBefore, sumBefore] = from;
+  const [tokensAfter, sumAfter] = to;
   return {
-    ...{ latent: index, kind, change },
+    latent: index,
+    kind,
+    change,
     before: { tokens: tokensBefore, max: sumBefore, sum: sumBefore },
     after: { tokens: tokensAfter, max: sumAfter, sum: sumAfter },
     strongest: { row: at, before: sumBefore, after: sumAfter },
@@ -96,8 +109,12 @@ export function fakeMap({ label = "weather", slow = false } = {}) {
   for (let leftOut = 0; leftOut < 4; leftOut++)
     for (let affected = leftOut + 1; affected < 5; affected++)
       cells.push({
-        ...{ leftOut, affected, tokens: 6, notCompared: affected === leftOut + 1 ? 1 : 0 },
-        ...{ change: 300 / affected, dissimilarity: 0.3 / (affected - leftOut) / (1 + leftOut) },
+        leftOut,
+        affected,
+        tokens: 6,
+        notCompared: affected === leftOut + 1 ? 1 : 0,
+        change: 300 / affected,
+        dissimilarity: 0.3 / (affected - leftOut) / (1 + leftOut),
         counts: { appears: 3, vanishes: 2, changes: 30 + affected },
         latents: [
           { latent: 179, kind: "changes", before: 127, after: 271, change: 145, token: 1 },
@@ -117,19 +134,22 @@ export function fakeMap({ label = "weather", slow = false } = {}) {
   const answer = (params) => {
     asked.push(params);
     return {
-      ...{ uri: "file:///a.txt", lm: "sae-demo-lm", sae: "resid2-6144" },
-      ...{
-        hook: "blocks.2.hook_resid_post",
-        saes: ["resid2-6144"],
-        contexts: ["block 1", "block 2"],
-      },
+      uri: "file:///a.txt",
+      lm: "sae-demo-lm",
+      sae: "resid2-6144",
+      hook: "blocks.2.hook_resid_post",
+      saes: ["resid2-6144"],
+      contexts: ["block 1", "block 2"],
       tokens: [" the", label, " p"].map((text, id) => ({
         id,
         text,
         startOffset: id,
         endOffset: id + 1,
       })),
-      ...{ sentences, cells, labels: { 179: label }, problems: [] },
+      sentences,
+      cells,
+      labels: { 179: label },
+      problems: [],
     };
   };
   fake.handlers.counterfactualText = slow ? () => new Promise(() => {}) : answer;

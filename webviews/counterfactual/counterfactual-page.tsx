@@ -20,7 +20,9 @@ export function CounterfactualPage({ model }: { model: CounterfactualModel }): J
           <Choices model={model} view={view} />
           <p class="facts">
             {view.sae} at {view.hook}, {view.lm}. Each sentence is left out in turn and the rest
-            read again; later tokens also move to earlier positions.
+            read again; later tokens also move to earlier positions. The map holds the dissimilarity
+            of activations, 0 (the same) to 1 (no latent in common), by the sentence that is left
+            out (rows) and the sentence that changes (columns).
           </p>
           {view.problems.map((it) => (
             <p key={it} class="warning">

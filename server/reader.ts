@@ -15,6 +15,7 @@ const methods = {
   loadSae: true,
   unload: true,
   selfCheck: true,
+  findLatents: true,
   analyse: true,
   predictions: true,
   logitEffects: true,

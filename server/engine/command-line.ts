@@ -17,6 +17,7 @@ import { collect, count, device, fact } from "./command-line-options.ts";
 import { addCauseVerbs } from "./command-line-causes.ts";
 import { addAbsorptionVerb } from "./command-line-absorption.ts";
 import { addExplainVerb } from "./command-line-explain.ts";
+import { addFindVerb } from "./command-line-find.ts";
 import { addLevelsVerb } from "./command-line-levels.ts";
 import { addRepairVerb } from "./command-line-repair.ts";
 import { addRunVerbs } from "./command-line-runs.ts";
@@ -217,6 +218,7 @@ Cache: ${cacheFolder}`,
   addComparisonVerbs({ verb, withEngine, bundled: around.bundled, signal });
   addDecoderVerbs({ verb, withEngine, signal });
   addLint({ verb, withEngine, signal });
+  addFindVerb({ verb, withEngine, signal }, around.bundled);
   addEvalVerbs({ program, version: around.version, signal });
   addToyVerb({ program, signal });
   addExplainVerb({ program, signal });

@@ -28,6 +28,7 @@ import { checkAgainstModel } from "./check-against-model.ts";
 import { type ComparisonState, readComparison, readCounterfactual } from "./comparison.ts";
 import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
+import { readAndFind } from "./find-latents.ts";
 import { KeptGradients } from "./kept-gradients.ts";
 import { Loaded, type LoadedSae } from "./loaded.ts";
 import { modelPath, parentId, saeIdOf, saePath } from "./names.ts";
@@ -192,6 +193,21 @@ export class Engine implements Handlers<ReaderMethods> {
       live: this.#absorption,
     };
     return this.#lock.run(() => readContext(state, params, signal), { signal });
+  }
+
+  /** Lets hovers pass between two examples. */
+  findLatents(
+    { lm, sae, progress, ...params }: Parameters<ReaderMethods["findLatents"]>[0],
+    signal?: AbortSignal,
+  ): Promise<ReturnType<ReaderMethods["findLatents"]>> {
+    const models = { lmId: lm, lm: this.loaded.lm(lm), sae: this.loaded.sae(sae) };
+    return readAndFind({ ...models, streams: this.#streams }, params, {
+      step: (job) => this.#lock.run(job, { background: true, signal }),
+      onProgress: (text, fraction) => {
+        if (progress !== undefined) this.onProgress({ progress, text, fraction });
+      },
+      signal,
+    });
   }
 
   prepareAbsorption(

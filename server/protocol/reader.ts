@@ -5,6 +5,7 @@
 import type { AbsorptionReaderMethods, TokenAbsorption } from "./absorption.ts";
 import type { ComparisonReaderMethods } from "./comparison.ts";
 import type { ContextSource, ContextTokens } from "./context.ts";
+import type { FindReaderMethods } from "./find.ts";
 import type { MetaReaderMethods } from "./meta.ts";
 import type { StitchReaderMethods } from "./stitching.ts";
 import type { InterventionMethods } from "./interventions.ts";
@@ -168,6 +169,7 @@ export interface PredictionReading {
 export interface ReaderMethods
   extends
     AbsorptionReaderMethods,
+    FindReaderMethods,
     MetaReaderMethods,
     StitchReaderMethods,
     InterventionMethods,

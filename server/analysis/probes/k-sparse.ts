@@ -5,7 +5,7 @@
 import type { SparseActs } from "../../sae/sparse-acts.ts";
 import { columnOf, type LinearProbe, type RowLabels } from "./linear-probe.ts";
 import { type BinaryProbe, fitBinary } from "./logistic-regression.ts";
-import { type Scores, scoresOf } from "./scores.ts";
+import { bestThreshold, type Scores, scoresOf } from "./scores.ts";
 
 /** F1 must grow by more than this for a further latent to count as a split of the feature. */
 export const splitThreshold = 0.03;
@@ -72,28 +72,15 @@ export function differingLatents(
     .slice(0, Math.max(k, nCandidates));
   const columns = columnsOf(acts, order);
   const alone = order.map((_, column) =>
-    column < nCandidates ? bestF1(columns, order.length, { column, truth }) : 0,
+    column < nCandidates
+      ? bestThreshold(
+          Array.from(truth, (__, row) => columns[row * order.length + column]!),
+          truth,
+        ).f1
+      : 0,
   );
   const first = alone.indexOf(Math.max(...alone));
   return [order[first]!, ...order.filter((_, at) => at !== first)].slice(0, k);
-}
-
-/** The best F1 that any threshold on one column reaches. */
-function bestF1(
-  columns: Float32Array,
-  width: number,
-  { column, truth }: { column: number; truth: Uint8Array },
-): number {
-  const active = Array.from(truth, (_, row) => row)
-    .filter((row) => columns[row * width + column]! > 0)
-    .sort((a, b) => columns[b * width + column]! - columns[a * width + column]!);
-  const positives = truth.reduce((sum, it) => sum + it, 0);
-  let [hits, best] = [0, 0];
-  for (const [at, row] of active.entries()) {
-    hits += truth[row]!;
-    best = Math.max(best, (2 * hits) / (at + 1 + positives));
-  }
-  return best;
 }
 
 /** Fits the probes of one label on the first k of some latents, k = 1, 2, …, on training rows; scores are of test rows. */

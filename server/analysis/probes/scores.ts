@@ -43,6 +43,28 @@ export function areaUnderCurve(scores: ArrayLike<number>, truth: ArrayLike<numbe
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
+/** The threshold from 0 on above which rows are best said to have the label, and that F1; halfway between two rows' scores. */
+export function bestThreshold(
+  scores: ArrayLike<number>,
+  truth: ArrayLike<number>,
+): { threshold: number; f1: number } {
+  const active = Array.from(truth, (_, row) => row)
+    .filter((row) => scores[row]! > 0)
+    .sort((a, b) => scores[b]! - scores[a]!);
+  let positives = 0;
+  for (let row = 0; row < truth.length; row++) positives += truth[row]!;
+  let best = { threshold: scores[active[0] ?? 0] ?? 0, f1: 0 };
+  let hits = 0;
+  for (const [at, row] of active.entries()) {
+    hits += truth[row]!;
+    const [score, next] = [scores[row]!, scores[active[at + 1] ?? -1] ?? 0];
+    if (next === score) continue;
+    const f1 = (2 * hits) / (at + 1 + positives);
+    if (f1 > best.f1) best = { threshold: (score + next) / 2, f1 };
+  }
+  return best;
+}
+
 /** One bin of a calibration curve. */
 export interface CalibrationBin {
   readonly rows: number;

@@ -37,6 +37,7 @@ export interface ClientParts {
   readonly metas: DecoderPage;
   readonly stitching: DecoderPage;
   readonly absorption: DecoderPage;
+  readonly sweeps: DecoderPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

@@ -90,6 +90,11 @@ export const commands: Readonly<Record<string, Command>> = {
     const absorbed = absorptionCase(argument);
     absorption.open(absorbed ? { absorbed } : {});
   },
+  compareAbsorption: ({ sweeps }, argument) => {
+    // From the explorer's menu: the file of a sweep.
+    const file = argument instanceof vscode.Uri ? argument : undefined;
+    sweeps.open(file ? { sweep: vscode.Uri.joinPath(file, "..").fsPath } : {});
+  },
   prepareAbsorption,
 };
 

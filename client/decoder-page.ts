@@ -1,9 +1,10 @@
 /**
- * The pages about decoders (the meta-SAE explorer and stitching) and the one about absorption: one of each for the window.
+ * The pages about decoders (the meta-SAE explorer and stitching) and the ones about absorption: one of each for the window.
  * Questions go on to the language server; files and folders are picked here.
  */
 import * as vscode from "vscode";
 import type { AbsorptionPageMethods } from "../server/protocol/absorption.ts";
+import { sweepFile, type SweepMethods } from "../server/protocol/absorption-sweep.ts";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
 import type { OccurrenceMethods } from "../server/protocol/occurrences.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
@@ -13,12 +14,12 @@ import { besideEditor, passOn, SinglePage } from "./page-panel.ts";
 import { revealRange } from "./reveal.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-type ServerMethods = DecoderPageMethods & AbsorptionPageMethods & OccurrenceMethods;
+type ServerMethods = DecoderPageMethods & AbsorptionPageMethods & OccurrenceMethods & SweepMethods;
 
 /** What tells the pages apart. */
 export interface DecoderPageKind {
   /** Of its script and of its view. */
-  readonly name: "meta" | "stitching" | "absorption";
+  readonly name: "meta" | "stitching" | "absorption" | "sweep";
   readonly title: string;
   /** The methods of the server that it may call. */
   readonly passedOn: readonly (keyof ServerMethods)[];
@@ -58,6 +59,13 @@ export const absorptionPage: DecoderPageKind = {
     "occurrencesProgress",
     "measuredAs",
   ],
+};
+
+/** Absorption of several SAEs. */
+export const sweepPage: DecoderPageKind = {
+  name: "sweep",
+  title: "Compare Absorption",
+  passedOn: ["absorptionChoices", "measureAbsorption", "absorptionProgress", "openSweep"],
 };
 
 type PageTable = ServerMethods & DecoderHostMethods;
@@ -112,6 +120,7 @@ export class DecoderPage implements vscode.Disposable {
         });
         return (picked ?? []).map((it) => it.fsPath);
       },
+      pickSweep,
       pickFolder: ({ name: suggested }) => pickFolder(suggested),
       useSae: async ({ folder }) => {
         const { saes } = await this.#server.call("stitchUse", { folder });
@@ -120,6 +129,17 @@ export class DecoderPage implements vscode.Disposable {
       },
     };
   }
+}
+
+/** The folder in which `absorption --output` wrote. */
+async function pickSweep(): Promise<{ folder?: string }> {
+  const picked = await vscode.window.showOpenDialog({
+    canSelectFiles: false,
+    canSelectFolders: true,
+    title: `Folder of a sweep (with ${sweepFile})`,
+    openLabel: "Open Sweep",
+  });
+  return picked?.[0] ? { folder: picked[0].fsPath } : {};
 }
 
 /** A folder that is not there yet, in the workspace at first. */

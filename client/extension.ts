@@ -10,7 +10,7 @@ import { ComparisonPage } from "./comparison-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { ExplorerPage } from "./explorer-page.ts";
-import { absorptionPage, DecoderPage, metaPage, stitchingPage } from "./decoder-page.ts";
+import { absorptionPage, DecoderPage, metaPage, stitchingPage, sweepPage } from "./decoder-page.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { showLatentsView } from "./latents-view.ts";
@@ -63,6 +63,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     { name: "counterfactual", title: "Counterfactual Map", method: "counterfactualText" },
     decoderParts,
   );
+  const sweeps = new DecoderPage(sweepPage, decoderParts);
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -87,6 +88,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     absorption,
     comparisons,
     counterfactuals,
+    sweeps,
   };
   context.subscriptions.push(
     log,
@@ -105,7 +107,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   context.subscriptions.push(attribution, steered, comparisons, counterfactuals);
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
-  context.subscriptions.push(metas, stitching, absorption);
+  context.subscriptions.push(metas, stitching, absorption, sweeps);
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

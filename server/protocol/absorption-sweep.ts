@@ -84,3 +84,15 @@ export interface AbsorptionSweep {
   /** SAEs whose turn has not come. */
   readonly waiting: readonly string[];
 }
+
+/** What a measurement adds to a sweep. */
+export interface SweptSae {
+  readonly row: SweepRow;
+  readonly corpus: AbsorptionSweep["corpus"];
+}
+
+/** What the page about sweeps asks of the server beside the absorption page's methods. */
+export interface SweepMethods {
+  /** Reads what the command line wrote into a folder, finished or not. */
+  openSweep(params: { folder: string }): AbsorptionSweep;
+}

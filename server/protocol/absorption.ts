@@ -1,6 +1,8 @@
 /** What absorption of an SAE on a labelled task is reported as: on the command line, in a cache, to pages and hovers. */
 import type { CausalPageMethods, CausalReaderMethods, CausalReport } from "./causal-absorption.ts";
 
+import type { SweptSae } from "./absorption-sweep.ts";
+
 /** Where a task's words are read: in its own prompts, or wherever they stand in running text. */
 export type AbsorptionSetting = "prompts" | "text";
 
@@ -154,7 +156,7 @@ export interface TokenAbsorption {
 }
 
 /** A task that hovers judge by. */
-export interface PreparedAbsorption {
+export interface PreparedAbsorption extends SweptSae {
   readonly task: string;
   readonly setting: AbsorptionSetting;
   readonly sae: string;
@@ -180,7 +182,7 @@ export interface AbsorptionReaderMethods extends CausalReaderMethods {
 }
 
 /** What the absorption page is told of a measurement: the report, and labels of the latents in it by their numbers. */
-export interface MeasuredAbsorption {
+export interface MeasuredAbsorption extends SweptSae {
   readonly report: AbsorptionReport;
   readonly names: Readonly<Record<string, string>>;
 }

@@ -160,11 +160,15 @@ export interface DecoderHostMethods {
     uri?: string;
     latent?: number;
     absorbed?: AbsorptionCase;
+    /** Folder of a sweep. */
+    sweep?: string;
   };
   /** Selects a range of a file (UTF-16 offsets) in an editor, which gets the focus. */
   reveal(params: { uri: string; startOffset: number; endOffset: number }): null;
   /** Lets the user pick text files; empty if cancelled. */
   pickTexts(params: Record<string, never>): string[];
+  /** Lets the user pick a sweep's folder; undefined if cancelled. */
+  pickSweep(params: Record<string, never>): { folder?: string };
   /** Lets the user pick a new folder; undefined if cancelled. */
   pickFolder(params: { name: string }): { folder?: string };
   /** Reads texts with an SAE from now on, beside those in use. */

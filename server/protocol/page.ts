@@ -9,6 +9,7 @@ import type { ExplainMethods } from "./explain.ts";
 import type { ExplorerMethods } from "./explorer.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { OccurrenceMethods } from "./occurrences.ts";
+import type { SweepMethods } from "./absorption-sweep.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -157,6 +158,7 @@ export interface PageMethods
     ExplainMethods,
     DecoderPageMethods,
     AbsorptionMethods,
+    SweepMethods,
     OccurrenceMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {

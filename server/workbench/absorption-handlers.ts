@@ -89,10 +89,10 @@ async function measure(
   const { lm, sae } = await saeInUse(workbench, uri, id);
   const params = { lm: lm.id, sae: id, ...choice };
   const prepared = await workbench.reader.call("prepareAbsorption", params, signal);
-  const { report } = prepared;
+  const { report, row, corpus } = prepared;
   noteMeasured(workbench, prepared, choice);
   workbench.readAgain();
-  return { report, names: namesIn(report, workbench, sae) };
+  return { report, row, corpus, names: namesIn(report, workbench, sae) };
 }
 
 /** One SAE by the paper's rule, for the page. */

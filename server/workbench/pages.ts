@@ -29,6 +29,7 @@ import { occurrenceHandlers } from "./occurrence-handlers.ts";
 import { pin, unpin } from "./pins.ts";
 import { tokenAt, tokenRange } from "./positions.ts";
 import { runHandlers } from "./runs-handlers.ts";
+import { readSweep } from "./sweep-folder.ts";
 import { latentsAt } from "./token-card.ts";
 import { runToyProcess } from "./toy-process.ts";
 import { contextAt, type Workbench } from "./workbench.ts";
@@ -54,6 +55,7 @@ export function pageHandlers(
     ...explainHandlers(workbench),
     ...decoderHandlers(workbench),
     ...absorptionHandlers(workbench, surroundings),
+    openSweep: ({ folder }) => readSweep(folder),
     ...occurrenceHandlers(workbench),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>

@@ -1,5 +1,5 @@
-// The meta-SAE explorer, stitching and absorption in a real workbench, from the palette to what was measured.
-// Screenshots go to out/e2e/meta-*.png, out/e2e/stitching-*.png and out/e2e/absorption-*.png. `node test/e2e/decoders.mjs`
+// The meta-SAE explorer, stitching, absorption and absorption over SAEs in a real workbench, from the palette to what was measured.
+// Screenshots go to out/e2e/meta-*.png, out/e2e/stitching-*.png, out/e2e/absorption-*.png and out/e2e/sweep-*.png. `node test/e2e/decoders.mjs`
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { startServer } from "./vscode-server.mjs";
 
 requireParts("pages about decoders in the browser", missingParts());
 // The pages by themselves, in states that the real server is seldom in.
-const galleries = ["decoders-gallery", "absorption-gallery"].map((name) => {
+const galleries = ["decoders-gallery", "absorption-gallery", "sweep-gallery"].map((name) => {
   const gallery = spawnSync(process.execPath, [`test/e2e/${name}.mjs`], { cwd: repoRoot });
   process.stdout.write(gallery.stdout);
   process.stderr.write(gallery.stderr);
@@ -78,6 +78,19 @@ await step("absorption of the demo's SAE is measured, and a word's projection sp
   assert.match(await frame.locator(".labels tr[aria-current]").innerText(), /#1527/);
   assert.match(await frame.locator(".absorbers").innerText(), /#3380 following/);
   await shot("absorption-page");
+});
+
+await step("the demo's SAEs in use are compared, and the measured one is recalled", async () => {
+  await runCommand(page, "Latent Workbench: Compare Absorption over SAEs…");
+  const frame = await webviewFrame(page, "fieldset.saes input");
+  await frame.getByRole("button", { name: "Measure" }).click();
+  await frame
+    .locator(".figures tbody tr", { hasText: "resid2-6144-k2" })
+    .waitFor({ timeout: 240_000 });
+  assert.match(await frame.locator(".figures tbody tr").first().innerText(), /batchtopk.*6144/s);
+  await frame.getByRole("gridcell").first().waitFor();
+  await frame.getByRole("heading", { name: /By word frequency/ }).waitFor();
+  await shot("sweep-page");
 });
 
 await step("nothing left the machine", () => {

@@ -1,5 +1,6 @@
 /** What models of the pages about decoders and absorption call, and what they tell of failures; nothing of a browser. */
 import type { AbsorptionPageMethods } from "../../server/protocol/absorption.ts";
+import type { SweepMethods } from "../../server/protocol/absorption-sweep.ts";
 import type {
   DecoderHostMethods,
   DecoderPageMethods,
@@ -11,6 +12,7 @@ import type { Caller } from "../../server/protocol/rpc.ts";
 export type DecoderTable = DecoderPageMethods &
   AbsorptionPageMethods &
   OccurrenceMethods &
+  SweepMethods &
   DecoderHostMethods;
 
 /** Where calls go. */

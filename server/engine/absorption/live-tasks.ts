@@ -12,9 +12,11 @@ import type {
 import type { CausalReport } from "../../protocol/causal-absorption.ts";
 import type { SparseActs } from "../../sae/sparse-acts.ts";
 import type { LoadedSae } from "../loaded.ts";
+import { corpusCounts } from "./corpus-counts.ts";
 import { loadPrepared, preparedKey, prepareTask, storePrepared } from "./prepared.ts";
 import { measureCausally } from "./causal.ts";
 import { type AbsorptionChoice, measure, type MeasuredSae } from "./run.ts";
+import { sweepRow } from "./sweep-row.ts";
 import type { Work } from "./word-plan.ts";
 
 /** Words of a label that are read: enough for main latents and a probe, in a time that a user waits for. */
@@ -50,6 +52,10 @@ export class LiveTasks {
     const work = this.#work({ step, signal }, 0, 1);
     const measured = await this.#measure(parts, params, work);
     const prepared = await prepareTask(measured, parts.sae, work);
+    const corpus = await corpusCounts(parts.lm, [this.#settings.sampleText], {
+      ...work,
+      cache: this.#cache,
+    });
     storePrepared(this.#cache, preparedKey(parts.lm, parts.sae), prepared);
     this.#tasks.delete(parts.sae);
     return {
@@ -57,6 +63,8 @@ export class LiveTasks {
       setting: prepared.setting,
       sae: parts.sae.id,
       report: measured.report,
+      row: sweepRow(measured.report, parts.sae.info, corpus),
+      corpus: { files: corpus.files, tokens: corpus.tokens },
     };
   }
 

@@ -38,6 +38,7 @@ export interface ClientParts {
   readonly stitching: DecoderPage;
   readonly absorption: DecoderPage;
   readonly sweeps: DecoderPage;
+  readonly decompositions: DecoderPage;
 }
 
 /** An argument of a command link as named values; anything else as none. */

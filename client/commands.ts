@@ -95,6 +95,7 @@ export const commands: Readonly<Record<string, Command>> = {
     const file = argument instanceof vscode.Uri ? argument : undefined;
     sweeps.open(file ? { sweep: vscode.Uri.joinPath(file, "..").fsPath } : {});
   },
+  compareDecompositions: ({ decompositions }) => decompositions.open(),
   prepareAbsorption,
 };
 

@@ -1,11 +1,13 @@
 /**
- * The pages about decoders (the meta-SAE explorer and stitching) and the ones about absorption: one of each for the window.
+ * The pages about decoders (the meta-SAE explorer, stitching, levels of decomposition) and the ones about absorption: one of
+ * each for the window.
  * Questions go on to the language server; files and folders are picked here.
  */
 import * as vscode from "vscode";
 import type { AbsorptionPageMethods } from "../server/protocol/absorption.ts";
 import { sweepFile, type SweepMethods } from "../server/protocol/absorption-sweep.ts";
 import type { DecoderHostMethods, DecoderPageMethods } from "../server/protocol/decoder-pages.ts";
+import type { DecompositionMethods } from "../server/protocol/decompositions.ts";
 import type { OccurrenceMethods } from "../server/protocol/occurrences.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { rememberChoice } from "./choose-models.ts";
@@ -14,12 +16,16 @@ import { besideEditor, passOn, SinglePage } from "./page-panel.ts";
 import { revealRange } from "./reveal.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-type ServerMethods = DecoderPageMethods & AbsorptionPageMethods & OccurrenceMethods & SweepMethods;
+type ServerMethods = DecoderPageMethods &
+  AbsorptionPageMethods &
+  OccurrenceMethods &
+  SweepMethods &
+  DecompositionMethods;
 
 /** What tells the pages apart. */
 export interface DecoderPageKind {
   /** Of its script and of its view. */
-  readonly name: "meta" | "stitching" | "absorption" | "sweep";
+  readonly name: "meta" | "stitching" | "absorption" | "sweep" | "decompositions";
   readonly title: string;
   /** The methods of the server that it may call. */
   readonly passedOn: readonly (keyof ServerMethods)[];
@@ -66,6 +72,13 @@ export const sweepPage: DecoderPageKind = {
   name: "sweep",
   title: "Compare Absorption",
   passedOn: ["absorptionChoices", "measureAbsorption", "absorptionProgress", "openSweep"],
+};
+
+/** Levels of decomposition, and repair. */
+export const decompositionPage: DecoderPageKind = {
+  name: "decompositions",
+  title: "Which decomposition helps?",
+  passedOn: ["decompositionChoices", "compareLevels", "tryRepair", "decompositionProgress"],
 };
 
 type PageTable = ServerMethods & DecoderHostMethods;
@@ -121,6 +134,10 @@ export class DecoderPage implements vscode.Disposable {
         return (picked ?? []).map((it) => it.fsPath);
       },
       pickSweep,
+      compareDecompositions: async () => {
+        await vscode.commands.executeCommand("latentWorkbench.compareDecompositions");
+        return null;
+      },
       pickFolder: ({ name: suggested }) => pickFolder(suggested),
       useSae: async ({ folder }) => {
         const { saes } = await this.#server.call("stitchUse", { folder });

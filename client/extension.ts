@@ -10,7 +10,14 @@ import { ComparisonPage } from "./comparison-page.ts";
 import { registerCommands } from "./commands.ts";
 import { isRunFile, mayBeAnalysed } from "./documents.ts";
 import { ExplorerPage } from "./explorer-page.ts";
-import { absorptionPage, DecoderPage, metaPage, stitchingPage, sweepPage } from "./decoder-page.ts";
+import {
+  absorptionPage,
+  decompositionPage,
+  DecoderPage,
+  metaPage,
+  stitchingPage,
+  sweepPage,
+} from "./decoder-page.ts";
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { showLatentsView } from "./latents-view.ts";
@@ -64,6 +71,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     decoderParts,
   );
   const sweeps = new DecoderPage(sweepPage, decoderParts);
+  const decompositions = new DecoderPage(decompositionPage, decoderParts);
   const reports = new Reports();
   const attribution = new AttributionPage(context.extensionUri, server, log);
   const steered = new SteeredTexts();
@@ -89,6 +97,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     comparisons,
     counterfactuals,
     sweeps,
+    decompositions,
   };
   context.subscriptions.push(
     log,
@@ -107,7 +116,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
   context.subscriptions.push(attribution, steered, comparisons, counterfactuals);
   context.subscriptions.push(explorer, showLatentsView(server, runs, log));
   context.subscriptions.push(runs, progress, training, toys, showRunsView(runs));
-  context.subscriptions.push(metas, stitching, absorption, sweeps);
+  context.subscriptions.push(metas, stitching, absorption, sweeps, decompositions);
   context.subscriptions.push(provideTrainTasks(runs, server));
   return { started: () => parts.server.start(), heat };
 }

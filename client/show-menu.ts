@@ -45,6 +45,8 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
     { label: "$(type-hierarchy-sub) Explore meta-SAE", command: "exploreMetaSae" },
     { label: "$(git-compare) Stitch SAEs…", command: "stitchSaes" },
     { label: "$(diff) Compare latents of two files…", command: "compareTwoFiles" },
+    { label: "$(symbol-event) Absorption", command: "openAbsorptionPage" },
+    { label: "$(list-ordered) Which decomposition helps?", command: "compareDecompositions" },
     { label: "$(beaker) Toy models", command: "openToyPage" },
     { label: "$(graph-line) Training", command: "openTrainingPage" },
     separator("Reader"),

@@ -35,6 +35,9 @@ const methods = {
   prepareAbsorption: true,
   causalAbsorption: true,
   absorptionProgress: true,
+  levels: true,
+  repair: true,
+  decompositionProgress: true,
   dropStreams: true,
 } satisfies Record<keyof ReaderMethods, true>;
 const handlers = Object.fromEntries(

@@ -1,9 +1,6 @@
 /** The verb `levels`: which of several decompositions helps for a labelled task. */
-import { UserError } from "../base/errors.ts";
-import { Cache } from "../files/cache.ts";
-import { type Level, levelsOf, valueBits } from "./absorption/levels.ts";
-import { wordPlan } from "./absorption/run.ts";
-import { probeStage } from "./absorption/word-activations.ts";
+import { type Level, levelName, levelsAdvice } from "../protocol/decompositions.ts";
+import { compareLevels } from "./absorption/decompositions.ts";
 import { type AbsorptionVerb, heldOutChoice } from "./command-line-absorption.ts";
 import { collect, count } from "./command-line-options.ts";
 
@@ -21,6 +18,7 @@ export function addLevelsVerb(around: AbsorptionVerb): void {
       around.withEngine(options, async (engine) => {
         const lm = (await engine.loadLm({ path: options.lm })).id;
         const work = {
+          cacheFolder,
           signal,
           step: <T>(job: () => Promise<T>) => job(),
           onProgress: () => {},
@@ -28,51 +26,33 @@ export function addLevelsVerb(around: AbsorptionVerb): void {
         const metas = [];
         for (const path of options.meta as string[])
           metas.push(engine.loaded.sae((await engine.loadSae({ path })).id));
-        const levels: Level[] = [];
+        const saes = [];
         for (const [at, path] of (options.sae as string[]).entries()) {
-          const sae = engine.loaded.sae((await engine.loadSae({ path, lm })).id);
-          const wide = metas.find((meta) => meta.sae.config.d_in !== sae.sae.config.d_out);
-          if (at === 0 && wide)
-            throw new UserError(
-              "different-widths",
-              `${wide.id} reads rows of width ${wide.sae.config.d_in}, those of ${sae.id} are ${sae.sae.config.d_out} wide; name the SAE it was trained on first`,
-            );
-          const choice = heldOutChoice(options);
-          const plan = await wordPlan({ lm: engine.loaded.lm(lm), sae }, choice);
-          const stage = await probeStage(plan, new Cache(cacheFolder, "absorption-words"), work);
-          levels.push(...(await levelsOf(stage, { sae, metas: at === 0 ? metas : [] }, work)));
+          const { id } = await engine.loadSae({ path, lm });
+          saes.push({ sae: engine.loaded.sae(id), metas: at === 0 ? metas : [] });
         }
-        const report = { schemaVersion: 1, task: options.labels, valueBits, levels };
-        process.stdout.write(`${options.json ? JSON.stringify(report) : table(levels)}\n`);
+        const parts = { lm: engine.loaded.lm(lm), saes };
+        const report = await compareLevels(parts, heldOutChoice(options), work);
+        process.stdout.write(`${options.json ? JSON.stringify(report) : table(report.levels)}\n`);
       }),
     );
 }
 
 function table(levels: readonly Level[]): string {
-  const rows = levels.map(({ sae, meta, latents, l0, fvu, bits, f1 }) =>
-    [
-      (meta === undefined ? sae : `${meta} of ${sae}`).padEnd(32),
+  const rows = levels.map((level) => {
+    const { latents, l0, fvu, bits, f1 } = level;
+    return [
+      levelName(level).padEnd(32),
       String(latents).padStart(8),
       l0.toFixed(1).padStart(7),
       fvu.toFixed(3).padStart(7),
       bits.toFixed(0).padStart(7),
       ...f1.map((it) => it.toFixed(3).padStart(7)),
-    ].join(""),
-  );
+    ].join("");
+  });
   return [
     `${"level".padEnd(32)} latents     L0    FVU   bits   F1@1   F1@2   F1@3   F1@4`,
     ...rows,
-    adviceOf(levels),
+    levelsAdvice(levels),
   ].join("\n");
-}
-
-/** Which level to use: the best single latents; among those as good within a hundredth the shortest description. */
-function adviceOf(levels: readonly Level[]): string {
-  const best = Math.max(...levels.map(({ f1 }) => f1[0] ?? 0));
-  const [chosen] = levels
-    .filter(({ f1 }) => (f1[0] ?? 0) >= best - 0.01)
-    .toSorted((a, b) => a.bits - b.bits);
-  if (!chosen) return "";
-  const name = chosen.meta === undefined ? chosen.sae : `${chosen.meta} of ${chosen.sae}`;
-  return `for this task: ${name} (best single latents, F1 ${(chosen.f1[0] ?? 0).toFixed(3)}; of those as good within 0.01 the fewest bits)`;
 }

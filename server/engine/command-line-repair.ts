@@ -1,6 +1,6 @@
 /** The verb `repair`: whether meta-latents bring back what absorbing latents hide. */
-import { measure } from "./absorption/run.ts";
-import { type RepairedLabel, repairAbsorption } from "./absorption/repair.ts";
+import { type RepairReport, repairSentence } from "../protocol/decompositions.ts";
+import { repairReport } from "./absorption/decompositions.ts";
 import { type AbsorptionVerb, heldOutChoice } from "./command-line-absorption.ts";
 import { count } from "./command-line-options.ts";
 
@@ -28,25 +28,14 @@ export function addRepairVerb(around: AbsorptionVerb): void {
           step: <T>(job: () => Promise<T>) => job(),
           onProgress: () => {},
         };
-        const measured = await measure(
-          { lm: engine.loaded.lm(lm), sae },
-          heldOutChoice(options),
-          work,
-        );
-        const labels = await repairAbsorption(measured, { sae, meta }, work);
-        const report = {
-          schemaVersion: 1,
-          sae: sae.id,
-          meta: meta.id,
-          task: options.labels,
-          labels,
-        };
+        const parts = { lm: engine.loaded.lm(lm), sae, meta };
+        const report = await repairReport(parts, heldOutChoice(options), work);
         process.stdout.write(`${options.json ? JSON.stringify(report) : table(report)}\n`);
       }),
     );
 }
 
-function table(report: { sae: string; meta: string; labels: readonly RepairedLabel[] }): string {
+function table(report: RepairReport): string {
   const shown = report.labels.filter(({ parts }) => parts.some(({ part }) => part !== undefined));
   const rows = shown.map((it) => {
     const via = it.parts.flatMap(({ absorber, part }) =>
@@ -62,6 +51,7 @@ function table(report: { sae: string; meta: string; labels: readonly RepairedLab
     head,
     "label         precision and recall: before, repaired, by shuffled breakdowns",
     ...rows,
+    repairSentence(report.labels),
   ].join("\n");
 }
 

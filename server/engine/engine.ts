@@ -23,6 +23,7 @@ import type { DeviceReport } from "../protocol/reader.ts";
 import { loadSae } from "../sae/load.ts";
 import { openSae } from "../sae/sae.ts";
 import { type CausalState, readAttribution } from "./attribution.ts";
+import { Decompositions } from "./absorption/decompositions.ts";
 import { LiveTasks } from "./absorption/live-tasks.ts";
 import { checkAgainstModel } from "./check-against-model.ts";
 import { type ComparisonState, readComparison, readCounterfactual } from "./comparison.ts";
@@ -56,6 +57,7 @@ export class Engine implements Handlers<ReaderMethods> {
   readonly #selfChecks: SelfChecks;
   readonly #absorption: LiveTasks;
   readonly #decoders: DecoderAnalyses;
+  readonly #decompositions: Decompositions;
 
   private constructor(device: Device, reports: readonly DeviceReport[], settings: ReaderSettings) {
     this.#device = device;
@@ -66,6 +68,7 @@ export class Engine implements Handlers<ReaderMethods> {
     this.#absorption = new LiveTasks(settings);
     const { loaded } = this;
     this.#decoders = new DecoderAnalyses({ ...settings, loaded, device, lock: this.#lock });
+    this.#decompositions = new Decompositions({ ...settings, loaded, lock: this.#lock });
   }
 
   /** Opens the device that the settings ask for. */
@@ -307,6 +310,18 @@ export class Engine implements Handlers<ReaderMethods> {
 
   relation(...asked: Parameters<DecoderAnalyses["relation"]>) {
     return this.#decoders.relation(...asked);
+  }
+
+  levels(...asked: Parameters<Decompositions["levels"]>) {
+    return this.#decompositions.levels(...asked);
+  }
+
+  repair(...asked: Parameters<Decompositions["repair"]>) {
+    return this.#decompositions.repair(...asked);
+  }
+
+  decompositionProgress() {
+    return this.#decompositions.decompositionProgress();
   }
 
   async attribute(

@@ -171,6 +171,8 @@ export interface DecoderHostMethods {
   pickSweep(params: Record<string, never>): { folder?: string };
   /** Lets the user pick a new folder; undefined if cancelled. */
   pickFolder(params: { name: string }): { folder?: string };
+  /** Opens the page that compares levels of decomposition. */
+  compareDecompositions(params: Record<string, never>): null;
   /** Reads texts with an SAE from now on, beside those in use. */
   useSae(params: { folder: string }): null;
 }

@@ -4,6 +4,7 @@
  */
 import type { ComparisonMethods } from "./comparison.ts";
 import type { DecoderPageMethods } from "./decoder-pages.ts";
+import type { DecompositionMethods } from "./decompositions.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplainMethods } from "./explain.ts";
 import type { ExplorerMethods } from "./explorer.ts";
@@ -159,7 +160,8 @@ export interface PageMethods
     DecoderPageMethods,
     AbsorptionMethods,
     SweepMethods,
-    OccurrenceMethods {
+    OccurrenceMethods,
+    DecompositionMethods {
   overview(params: { uri: string }): TextOverview;
   tokens(params: {
     uri: string;

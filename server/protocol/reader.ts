@@ -6,6 +6,7 @@ import type { AbsorptionReaderMethods, TokenAbsorption } from "./absorption.ts";
 import type { ComparisonReaderMethods } from "./comparison.ts";
 import type { ContextSource, ContextTokens } from "./context.ts";
 import type { FindReaderMethods } from "./find.ts";
+import type { DecompositionReaderMethods } from "./decompositions.ts";
 import type { MetaReaderMethods } from "./meta.ts";
 import type { StitchReaderMethods } from "./stitching.ts";
 import type { InterventionMethods } from "./interventions.ts";
@@ -170,6 +171,7 @@ export interface ReaderMethods
   extends
     AbsorptionReaderMethods,
     FindReaderMethods,
+    DecompositionReaderMethods,
     MetaReaderMethods,
     StitchReaderMethods,
     InterventionMethods,

@@ -38,7 +38,7 @@ export function absorptionHandlers(
   workbench: Workbench,
   surroundings: PageSurroundings,
 ): Handlers<AbsorptionMethods> {
-  const tasks = () => [...workspaceTasks(workbench), ...builtIn];
+  const tasks = () => taskChoices(workbench);
   return {
     absorptionTasks: () => ({ tasks: tasks() }),
     absorptionChoices: async ({ uri }) => {
@@ -67,8 +67,15 @@ export function absorptionHandlers(
   };
 }
 
+/** Tasks of the workspace, and those that are built in. */
+export function taskChoices(
+  workbench: Workbench,
+): { name: string; labels: string; detail: string }[] {
+  return [...workspaceTasks(workbench), ...builtIn];
+}
+
 /** Refuses files as tasks and texts where the workspace is not trusted. */
-function checkTrusted(
+export function checkTrusted(
   { options }: Workbench,
   { labels, texts }: { readonly labels: string; readonly texts?: readonly string[] },
 ): void {

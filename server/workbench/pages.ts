@@ -18,6 +18,7 @@ import { available } from "./available.ts";
 import { causeHandlers } from "./cause-handlers.ts";
 import { comparisonHandlers } from "./comparison-handlers.ts";
 import { decoderHandlers } from "./decoder-handlers.ts";
+import { decompositionHandlers } from "./decomposition-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { explainHandlers } from "./explain-handlers.ts";
 import { explorerHandlers } from "./explorer-handlers.ts";
@@ -57,6 +58,7 @@ export function pageHandlers(
     ...absorptionHandlers(workbench, surroundings),
     openSweep: ({ folder }) => readSweep(folder),
     ...occurrenceHandlers(workbench),
+    ...decompositionHandlers(workbench),
     runToy: (knobs, signal) =>
       surroundings.withProgress("Toy model", signal, (report, cancelled) =>
         runToyProcess(workbench.options.runProgram, knobs, {

@@ -14,6 +14,7 @@ import { available } from "./available.ts";
 import { labelOf } from "./labels.ts";
 import { OpenDocument } from "./documents.ts";
 import type { ModelSet } from "./models.ts";
+import { loadNamed } from "./load-named.ts";
 import { modelsInUse } from "./models-in-use.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -91,10 +92,11 @@ async function candidates(
 
 /** A narrower SAE on the same hook point: of those in use, else the first of a few that are named for the model. */
 async function narrowerOne(
-  { reader, options: { bundled }, latentsFile }: Workbench,
+  workbench: Workbench,
   { lm, saes, metas }: ModelSet,
   wide: SaeInfo,
 ): Promise<SaeInfo | undefined> {
+  const { options, latentsFile } = workbench;
   const fits = (it: SaeInfo): boolean =>
     it.metaOf === undefined &&
     it.hook === wide.hook &&
@@ -102,19 +104,12 @@ async function narrowerOne(
     it.d_sae < wide.d_sae;
   const used = saes.find(fits);
   if (used) return used;
-  const named = [{ lm: latentsFile?.lm, saes: latentsFile?.saes ?? [] }, bundled]
+  const named = [{ lm: latentsFile?.lm, saes: latentsFile?.saes ?? [] }, options.bundled]
     .filter((it) => it.lm === lm.path)
-    .flatMap((it) => it.saes);
+    .flatMap((it) => it.saes.map(({ path }) => path));
   const loaded = new Set([...saes, ...metas].map(({ path }) => path));
-  for (const { path, name, facts } of named
-    .filter((it) => !loaded.has(it.path))
-    .slice(0, mostTries)) {
-    const info = await reader.call("loadSae", {
-      path,
-      lm: lm.id,
-      ...(name === undefined ? {} : { id: name }),
-      ...(facts ? { facts } : {}),
-    });
+  for (const path of named.filter((it) => !loaded.has(it)).slice(0, mostTries)) {
+    const info = await loadNamed(workbench, path, lm.id);
     if (fits(info)) return info;
   }
   return undefined;
@@ -140,21 +135,12 @@ async function measure(
 
 /** Both SAEs and the model, loaded in the reader's present life. */
 async function loadPair(
-  { reader, options, latentsFile }: Workbench,
+  workbench: Workbench,
   paths: Measured["paths"],
 ): Promise<{ narrow: SaeInfo; wide: SaeInfo; lm: string }> {
-  const lm = (await reader.call("loadLm", { path: paths.lm })).id;
-  const known = [...options.bundled.saes, ...(latentsFile?.saes ?? [])];
-  const load = (path: string): Promise<SaeInfo> => {
-    const { name, facts } = known.find((it) => it.path === path) ?? {};
-    return reader.call("loadSae", {
-      path,
-      lm,
-      ...(name === undefined ? {} : { id: name }),
-      ...(facts ? { facts } : {}),
-    });
-  };
-  return { narrow: await load(paths.narrow), wide: await load(paths.wide), lm };
+  const lm = (await workbench.reader.call("loadLm", { path: paths.lm })).id;
+  const narrow = await loadNamed(workbench, paths.narrow, lm);
+  return { narrow, wide: await loadNamed(workbench, paths.wide, lm), lm };
 }
 
 function figures({ report, narrow }: Measured): StitchFigures {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { ontoMetaLatents } from "../../server/analysis/meta/onto-meta-latents.ts";
 import { levelsOf } from "../../server/engine/absorption/levels.ts";
 import type { ProbeStage } from "../../server/engine/absorption/word-activations.ts";
+import { levelName } from "../../server/protocol/decompositions.ts";
 import type { LoadedSae } from "../../server/engine/loaded.ts";
 import { openDevice } from "../../server/runtime/device.ts";
 import type { Sae } from "../../server/sae/sae.ts";
@@ -43,6 +44,8 @@ test("a meta-SAE of all directions has its parent's FVU; one label is said best 
   const sae = await toySae(device, { W_dec: rows, b_dec, threshold: rows.map(() => 1.5) });
   const all = await toySae(device, { W_dec: rows, threshold: rows.map(() => 0.95) });
   const parts = await toySae(device, { W_dec: atoms, threshold: rows.map(() => 0.5) });
+  // A meta-SAE of that one, which knows each of its directions.
+  const again = await toySae(device, { W_dec: atoms, threshold: rows.map(() => 0.95) });
   const random = seeded(9);
   const words = (count: number): ProbeStage["train"] => {
     const x = new Float32Array(count * d);
@@ -58,20 +61,31 @@ test("a meta-SAE of all directions has its parent's FVU; one label is said best 
   const stage = { d, train: words(200), test: words(80) } as ProbeStage;
   const levels = await levelsOf(
     stage,
-    { sae: loaded("sae", sae), metas: [loaded("all", all), loaded("parts", parts)] },
+    {
+      sae: loaded("sae", sae),
+      metas: [loaded("again", again, "parts"), loaded("all", all), loaded("parts", parts)],
+    },
     { step: (job) => job(), onProgress: () => {} },
   );
-  const [own, whole, split] = levels;
+  const [own, whole, split, stack] = levels;
+  expect(levels.map(levelName)).toEqual([
+    "sae",
+    "all of sae",
+    "parts of sae",
+    "again of parts of sae",
+  ]);
+  expect(stack).toEqual({ ...split, meta: "again", through: ["parts"], fvu: stack!.fvu });
+  expect(stack!.fvu).toBeCloseTo(split!.fvu, 3);
   expect(whole?.fvu).toBeCloseTo(own!.fvu, 3);
   expect(whole?.l0).toBe(own!.l0);
   expect(whole?.f1).toEqual(own!.f1);
   expect(own!.f1[0]).toBeLessThan(0.6);
   expect(split!.f1[0]).toBeGreaterThan(0.95);
   expect(own!.bits).toBeCloseTo(own!.l0 * (Math.log2(n) + 8), 6);
-  for (const it of [sae, all, parts]) await it.release();
+  for (const it of [sae, all, parts, again]) await it.release();
   await device.close();
 });
 
-function loaded(id: string, sae: Sae): LoadedSae {
-  return { id, sae, info: { d_sae: sae.config.d_sae } } as LoadedSae;
+function loaded(id: string, sae: Sae, metaOf?: string): LoadedSae {
+  return { id, sae, info: { d_sae: sae.config.d_sae, metaOf } } as LoadedSae;
 }

@@ -12,8 +12,9 @@ import { startServer } from "./vscode-server.mjs";
 
 requireParts("pages about decoders in the browser", missingParts());
 // The pages by themselves, in states that the real server is seldom in.
-const galleries = ["decoders-gallery", "absorption-gallery", "sweep-gallery"].map((name) => {
-  const gallery = spawnSync(process.execPath, [`test/e2e/${name}.mjs`], { cwd: repoRoot });
+const galleries = ["decoders", "absorption", "sweep", "decompositions"].map((name) => {
+  const program = `test/e2e/${name}-gallery.mjs`;
+  const gallery = spawnSync(process.execPath, [program], { cwd: repoRoot });
   process.stdout.write(gallery.stdout);
   process.stderr.write(gallery.stderr);
   return gallery;

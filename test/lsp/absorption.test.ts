@@ -11,6 +11,7 @@ import {
   LSPErrorCodes,
 } from "vscode-languageserver/node";
 import type { HeadlessClient } from "../../scripts/headless-client.ts";
+import { repairSentence } from "../../server/protocol/decompositions.ts";
 import { repoRoot } from "../parts.ts";
 import { promptPath, startServer, textOf } from "./server.ts";
 
@@ -277,4 +278,32 @@ describe("later, in a workspace", () => {
     expect(await later.page("measuredAs", asked)).toEqual({ question });
     expect(await later.page("measuredAs", { ...asked, setting: "text" })).toEqual({});
   });
+
+  test("levels are compared with what is loaded for it; a meta-SAE alone is no level, and repair says what it comes to", async () => {
+    const { candidates, tasks } = await later.page("decompositionChoices", { uri });
+    expect(tasks.map((it) => it.name)).toContain("first-letter");
+    // One SAE is in use, so that those named beside the model are chosen, too.
+    expect(candidates.filter((it) => it.chosen).map((it) => it.id)).toEqual(
+      expect.arrayContaining([k2, "resid2-6144", "meta-512"]),
+    );
+    const task = { labels, setting: "prompts", uri } as const;
+    const [sae = "", meta = ""] = [k2, "meta-512"].map(
+      (id) => candidates.find((it) => it.id === id)?.path,
+    );
+    await expect(later.page("compareLevels", { ...task, paths: [meta] })).rejects.toThrow(
+      /only meta-SAEs are chosen/,
+    );
+    const { levels } = await later.page("compareLevels", { ...task, paths: [sae, meta] });
+    expect(levels).toMatchObject([{ sae: k2 }, { sae: k2, meta: "meta-512" }]);
+    expect(levels[0]!.fvu).toBeLessThan(levels[1]!.fvu);
+    const { labels: repaired } = await later.page("tryRepair", { ...task, sae, meta });
+    expect(repairSentence(repaired)).toMatch(/^repair does not help: over \d+ labels/);
+    await expect(later.page("tryRepair", { ...task, sae, meta: sae })).rejects.toThrow(
+      /no meta-SAE/,
+    );
+    const cancelled = new CancellationTokenSource();
+    const asked = later.page("compareLevels", { ...task, paths: [sae, meta] }, cancelled.token);
+    cancelled.cancel();
+    await expect(asked).rejects.toThrow(/cancelled/);
+  }, 120_000);
 });

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import type { AbsorptionReport, AbsorptionSetting } from "../../server/protocol/absorption.ts";
+import { textsText } from "../decoders/texts-text.ts";
 import { visibleText } from "../text/visible-text.ts";
 import type { AbsorptionModel, AbsorptionState } from "./absorption-model.ts";
 import { LabelDetails } from "./label-details.tsx";
@@ -152,11 +153,4 @@ function Summary({ report }: { report: AbsorptionReport }): JSX.Element {
       ))}
     </section>
   );
-}
-
-function textsText(files: readonly string[]): string {
-  if (files.length === 0) return "the bundled sample text";
-  const [first = ""] = files;
-  const name = first.split(/[/\\]/).at(-1) ?? first;
-  return files.length === 1 ? name : `${name} and ${files.length - 1} more`;
 }

@@ -5,6 +5,7 @@ import type {
   DecoderHostMethods,
   DecoderPageMethods,
 } from "../../server/protocol/decoder-pages.ts";
+import type { DecompositionMethods } from "../../server/protocol/decompositions.ts";
 import type { OccurrenceMethods } from "../../server/protocol/occurrences.ts";
 import type { Caller } from "../../server/protocol/rpc.ts";
 
@@ -13,6 +14,7 @@ export type DecoderTable = DecoderPageMethods &
   AbsorptionPageMethods &
   OccurrenceMethods &
   SweepMethods &
+  DecompositionMethods &
   DecoderHostMethods;
 
 /** Where calls go. */

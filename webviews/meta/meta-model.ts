@@ -128,6 +128,11 @@ export class MetaModel {
     );
   }
 
+  /** Goes on to the page that says whether meta-latents help for a task. */
+  async compareDecompositions(): Promise<void> {
+    await this.#ask(async () => void (await this.#host.call("compareDecompositions", {})));
+  }
+
   /** Shows figures as tables in place of charts. */
   setTables(showsTables: boolean): void {
     this.#set({ showsTables });

@@ -246,6 +246,9 @@ function Charts(props: PageProps & { summary: MetaSummary }): JSX.Element {
         >
           Tables
         </button>
+        <button class="secondary" onClick={() => void model.compareDecompositions()}>
+          Which decomposition helps?
+        </button>
         {pair?.narrower.map((narrow) => (
           <button class="secondary" key={narrow} onClick={() => void model.compare(narrow)}>
             Compare with {narrow}

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import type { StitchFigures } from "../../server/protocol/decoder-pages.ts";
 import { type Agreement, cosineRule, type Rule } from "../../server/protocol/stitching.ts";
+import { textsText } from "../decoders/texts-text.ts";
 import { figure } from "../text/heat-modes.ts";
 import { LatentsTable } from "./latents-table.tsx";
 import { PathCharts } from "./path-charts.tsx";
@@ -215,13 +216,6 @@ function Write({ model, state }: PageProps): JSX.Element {
       )}
     </section>
   );
-}
-
-function textsText(files: readonly string[]): string {
-  if (files.length === 0) return "the bundled sample text";
-  const [first = ""] = files;
-  const name = first.split(/[/\\]/).at(-1) ?? first;
-  return files.length === 1 ? name : `${name} and ${files.length - 1} more`;
 }
 
 function percent(share: number): string {

@@ -6,6 +6,7 @@ import type { LmGradients } from "../../lm/gradients.ts";
 import type { LanguageModel } from "../../lm/language-model.ts";
 import type {
   AbsorptionReaderMethods,
+  AbsorptionSetting,
   PreparedAbsorption,
   TokenAbsorption,
 } from "../../protocol/absorption.ts";
@@ -26,6 +27,30 @@ const wordsPerDraw = 8;
 
 /** Share of a causal judgement's time that measuring the SAE before it may take. */
 const measuringShare = 0.3;
+
+/** How a task is read for hovers and pages, so that all show the same figures. */
+export function liveChoice(
+  params: {
+    readonly labels: string;
+    readonly setting: AbsorptionSetting;
+    readonly texts?: readonly string[];
+    readonly perLabel?: number;
+  },
+  sampleText: string,
+): AbsorptionChoice {
+  return {
+    labels: params.labels,
+    setting: params.setting,
+    texts: params.texts ?? [sampleText],
+    perLabel: params.perLabel ?? wordsPerLabel,
+    seed: 0,
+    wordsPerDraw,
+    probe: "logistic",
+    judge: "held-out",
+    selection: "mean-difference",
+    maxK: defaultMaxK,
+  };
+}
 
 /** Prepares tasks and judges by them. */
 export class LiveTasks {
@@ -96,19 +121,7 @@ export class LiveTasks {
     work: Work,
   ): Promise<MeasuredSae> {
     const { cacheFolder, sampleText } = this.#settings;
-    const choice: AbsorptionChoice = {
-      labels: params.labels,
-      setting: params.setting,
-      texts: params.texts ?? [sampleText],
-      perLabel: params.perLabel ?? wordsPerLabel,
-      seed: 0,
-      wordsPerDraw,
-      probe: "logistic",
-      judge: "held-out",
-      selection: "mean-difference",
-      maxK: defaultMaxK,
-    };
-    return measure(parts, choice, { ...work, cacheFolder });
+    return measure(parts, liveChoice(params, sampleText), { ...work, cacheFolder });
   }
 
   /** Verdicts at the rows of one window, from `from` on; nothing where no task was prepared. */

@@ -1,22 +1,17 @@
 /** Repair of an SAE's absorption on a labelled task by a meta-SAE: absorbers are found on training words, judged on others. */
 import { projectionReading } from "../../analysis/absorption/projection-rule.ts";
 import { breakDown, directionsOf } from "../../analysis/meta/breakdown.ts";
-import { type Parts, repair, type Repaired } from "../../analysis/meta/repair.ts";
+import { type Parts, repair } from "../../analysis/meta/repair.ts";
 import { range, requireSameSpace, decoderDirections } from "../../analysis/cosines.ts";
 import { columnOf, dot } from "../../analysis/probes/linear-probe.ts";
 import { SeededRandom } from "../../base/seeded-random.ts";
+import type { RepairedLabel } from "../../protocol/decompositions.ts";
 import type { SparseActs } from "../../sae/sae.ts";
 import { tensor } from "../../tensor/tensor.ts";
 import type { LoadedSae } from "../loaded.ts";
 import { directionCosines } from "./measure-sae.ts";
 import type { MeasuredSae } from "./run.ts";
 import type { WordRows, Work } from "./word-plan.ts";
-
-/** What `repair --json` prints of one label. */
-export interface RepairedLabel extends Repaired {
-  readonly label: string;
-  readonly main: readonly number[];
-}
 
 /** Latents whose breakdowns are looked up at a time. */
 const pieceRows = 512;

@@ -22,20 +22,13 @@ function fake({ slow = false, name = "resid2-6144-k2" } = {}) {
     { ...level, meta: "meta-512", latents: 512, l0: 7.4, fvu: 0.5, bits: 126 },
     { ...level, meta: "meta-64", through: ["meta-512"], latents: 64, l0: 16.9, bits: 237 },
   ];
-  const scores = { precision: 0.97, recall: 0.82, f1: 0.89 };
-  const label = (text, parts) => ({
-    ...{ label: text, main: [1527], parts, before: scores },
-    after: { precision: 0.3, recall: 0.93, f1: 0.45 },
-    control: { precision: 0.28, recall: 0.9, f1: 0.43 },
-  });
   const labels = [
-    label("f", [
+    repaired("f", [
       { absorber: 5982, part: 17, cosine: 0.31 },
       { absorber: 2950, part: undefined, cosine: 0 },
     ]),
-    label("h", []),
+    repaired("h", []),
   ];
-  const candidate = (id, detail) => ({ id, path: `/saes/${id}`, detail, chosen: true });
   const handlers = {
     start: () => ({}),
     decompositionChoices: () => ({
@@ -55,6 +48,22 @@ function fake({ slow = false, name = "resid2-6144-k2" } = {}) {
     pickTexts: () => ["/texts/a.txt"],
   };
   return { handlers, asked };
+}
+
+function candidate(id, detail) {
+  return { id, path: `/saes/${id}`, detail, chosen: true };
+}
+
+/** A label with its absorbers, which repair finds at the price of precision. */
+function repaired(label, parts) {
+  return {
+    label,
+    parts,
+    main: [1527],
+    before: { precision: 0.97, recall: 0.82, f1: 0.89 },
+    after: { precision: 0.3, recall: 0.93, f1: 0.45 },
+    control: { precision: 0.28, recall: 0.9, f1: 0.43 },
+  };
 }
 
 /** Opens the page, runs the checks, and fails on any error that the page itself had. */

@@ -4,7 +4,7 @@
  * start reading at `Engine`.
  */
 import { generate } from "../lm/generate.ts";
-import { parseHookPoint, writesToResidual } from "../lm/hook-points.ts";
+import { writesToResidual } from "../lm/hook-points.ts";
 import { loadLm } from "../lm/load.ts";
 import { logitLens } from "../lm/logit-lens.ts";
 import type { Precision } from "../lm/precision.ts";
@@ -20,19 +20,17 @@ import type {
 import { type Device, openDevice, probeDevices, runtimeVersion } from "../runtime/device.ts";
 import type { ReaderProgress } from "../protocol/interventions.ts";
 import type { DeviceReport } from "../protocol/reader.ts";
-import { loadSae } from "../sae/load.ts";
-import { openSae } from "../sae/sae.ts";
 import { type CausalState, readAttribution } from "./attribution.ts";
 import { Decompositions } from "./absorption/decompositions.ts";
 import { LiveTasks } from "./absorption/live-tasks.ts";
-import { checkAgainstModel } from "./check-against-model.ts";
 import { type ComparisonState, readComparison, readCounterfactual } from "./comparison.ts";
 import { DecoderAnalyses } from "./decoder-analyses.ts";
 import { DeviceLock } from "./device-lock.ts";
 import { readAndFind } from "./find-latents.ts";
 import { KeptGradients } from "./kept-gradients.ts";
-import { Loaded, type LoadedSae } from "./loaded.ts";
-import { modelPath, parentId, saeIdOf, saePath } from "./names.ts";
+import { Loaded } from "./loaded.ts";
+import { modelPath, saeIdOf, saePath } from "./names.ts";
+import { openNamedSae } from "./open-sae.ts";
 import { readPredictions } from "./predictions.ts";
 import { readContext } from "./read-context.ts";
 import { SelfChecks } from "./self-checks.ts";
@@ -127,38 +125,8 @@ export class Engine implements Handlers<ReaderMethods> {
       const id = params.id ?? saeIdOf(path, this.loaded);
       const known = this.loaded.saes.get(id);
       if (known?.info.path === path) return known.info;
-      const description = await loadSae(path, {
-        facts: params.facts ?? {},
-        pickles: params.pickles ?? true,
-      });
-      const lm = params.lm === undefined ? undefined : this.loaded.lm(params.lm);
-      if (lm) checkAgainstModel(description.config, id, lm);
-      const sae = await openSae(description, this.#device);
-      const { config } = description;
-      const metaOf = config.metaOf && parentId(config.metaOf, this.loaded);
-      const entry: LoadedSae = {
-        id,
-        sae,
-        hook: metaOf ? { kind: "embed" } : parseHookPoint(config.hook),
-        ...(config.hookOut ? { hookOut: parseHookPoint(config.hookOut) } : {}),
-        info: {
-          id,
-          path,
-          architecture: config.architecture,
-          format: sae.format,
-          d_in: config.d_in,
-          d_out: config.d_out,
-          d_sae: config.d_sae,
-          hook: config.hook,
-          ...(config.hookOut ? { hookOut: config.hookOut } : {}),
-          prependBos: config.prependBos,
-          ...(config.n_ctx === undefined ? {} : { n_ctx: config.n_ctx }),
-          ...(metaOf ? { metaOf } : {}),
-          declared: config.declared,
-          badges: sae.badges,
-          labels: description.labels,
-        },
-      };
+      const place = { loaded: this.loaded, device: this.#device };
+      const entry = await openNamedSae({ path, id }, params, place);
       this.loaded.saes.set(id, entry);
       return entry.info;
     });

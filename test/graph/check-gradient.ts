@@ -12,6 +12,7 @@ import { add, mul, reduceSum } from "../../server/graph/ops/index.ts";
 import { openDevice } from "../../server/runtime/device.ts";
 import { type DType, type Tensor, tensor } from "../../server/tensor/tensor.ts";
 import { repoRoot } from "../parts.ts";
+import { testDeviceName } from "../test-device.ts";
 
 /** All goldens: `<case>/x0`, `<case>/y`, `<case>/dy`, `<case>/dx0`. */
 export const goldens: ReadonlyMap<string, Tensor> = readSafetensors(
@@ -33,7 +34,7 @@ export interface GradientCheck {
 
 type Build = (...inputs: Value[]) => Value | readonly Value[];
 
-const opened = openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 33 });
+const opened = openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 33 });
 
 /** One golden case as a test: `name` starts with the op's name. */
 export function checkGradient(name: string, build: Build, options: GradientCheck = {}): void {

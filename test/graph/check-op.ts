@@ -5,11 +5,12 @@ import { expect } from "vitest";
 import { Graph, type Value } from "../../server/graph/graph.ts";
 import { openDevice } from "../../server/runtime/device.ts";
 import { type DType, sizeOf, type Tensor, tensor } from "../../server/tensor/tensor.ts";
+import { testDeviceName } from "../test-device.ts";
 
 /** What is fed: a shape (pseudo-random f32 elements) or a tensor. */
 export type Feed = readonly number[] | Tensor;
 
-const opened = openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 33 });
+const opened = openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 33 });
 
 /** Evenly spread pseudo-random numbers in (-2, 2), the same at every run. */
 export function randomTensor(dims: readonly number[], seed = 1): Tensor<"float32"> {

@@ -1,10 +1,11 @@
 /** How far activations are from golden ones, token by token. */
 import { expect } from "vitest";
 import { Device } from "../../server/runtime/device.ts";
+import { testDeviceName } from "../test-device.ts";
 
 /** The CPU, with room for everything that tests load. */
 export function testDevice(memoryBudget: number = 4 * 2 ** 30): Device {
-  return new Device("cpu", 2, memoryBudget);
+  return new Device(testDeviceName, 2, memoryBudget);
 }
 
 /** Largest |difference| of a row over that row's RMS in `want`. `[rows, width]` */

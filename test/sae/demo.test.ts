@@ -9,6 +9,7 @@ import { checkMetaSae, checkSae } from "../../server/sae/self-check.ts";
 import type { Tensor } from "../../server/tensor/tensor.ts";
 import { repoRoot } from "../parts.ts";
 import { readTensors, rows } from "./golden-files.ts";
+import { testDeviceName } from "../test-device.ts";
 
 /** goldens.json: absolute tolerance of activations; latents this near to another or to the threshold may swap. */
 const tolerance = 1e-3;
@@ -17,7 +18,7 @@ const prompts = 5;
 let device: Device;
 
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 
 afterAll(() => device.close());

@@ -10,6 +10,7 @@ import { type Tensor, tensor } from "../../server/tensor/tensor.ts";
 import { expectRows, goldenFolder, readTensors, rows } from "./golden-files.ts";
 import { filled, made } from "./made-saes.ts";
 import { asTensor, each, matrix, plus, product } from "./plain-maths.ts";
+import { testDeviceName } from "../test-device.ts";
 
 const folder = goldenFolder("sae-lens/jumprelu/plain");
 
@@ -18,7 +19,7 @@ let sae: Sae;
 let golden: Map<string, Tensor>;
 
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 28 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 28 }));
   sae = await openSae(await loadSae(folder), device);
   golden = readTensors(`${folder}/golden.safetensors`);
 });
@@ -127,7 +128,7 @@ describe("encoding", () => {
 
 describe("memory", () => {
   test("is planned per session and given back", async () => {
-    const { device: own } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 28 });
+    const { device: own } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 28 });
     const first = await openSae(await loadSae(folder), own);
     const names = (): string[] => own.ledger.status().planned.map(({ what }) => what);
     expect(names()).toEqual([`SAE ${folder}: encoder`]);
@@ -146,7 +147,7 @@ describe("memory", () => {
   });
 
   test("an SAE that does not fit is refused before it is loaded", async () => {
-    const { device: small } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 1000 });
+    const { device: small } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 1000 });
     await expect(loadSae(folder).then((it) => openSae(it, small))).rejects.toMatchObject({
       code: "doesNotFit",
     });

@@ -7,6 +7,7 @@ import { openDevice } from "../../server/runtime/device.ts";
 import { loadSae } from "../../server/sae/load.ts";
 import { openSae, type Sae } from "../../server/sae/sae.ts";
 import { expectRows, goldenFolder, readTensors, rows } from "./golden-files.ts";
+import { testDeviceName } from "../test-device.ts";
 
 type FactValue = string | number | boolean;
 
@@ -150,7 +151,7 @@ const cases: readonly Case[] = [
 let device: Device;
 
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 
 afterAll(() => device.close());

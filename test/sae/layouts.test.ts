@@ -30,13 +30,14 @@ import {
 } from "./plain-maths.ts";
 import { type TorchEntry, torchFile } from "./torch-file.ts";
 import { expectRows, goldenFolder, readTensors, rows } from "./golden-files.ts";
+import { testDeviceName } from "../test-device.ts";
 
 const hook = "blocks.1.hook_resid_post";
 
 let device: Device;
 
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 28 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 28 }));
 });
 
 afterAll(() => device.close());

@@ -7,6 +7,7 @@ import type { Tensor } from "../../server/tensor/tensor.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
 import { describeWith, shared } from "../parts.ts";
 import { expectRows, readTensors, rows } from "./golden-files.ts";
+import { testDeviceName } from "../test-device.ts";
 
 const prompts = ["short", "unicode", "code", "long", "single", "numbers", "chat", "whitespace"];
 
@@ -16,7 +17,7 @@ describeWith(shared("models/saes/hover_golden.safetensors"), "SmolLM2 SAEs", () 
   let residuals: Map<string, Tensor>;
 
   beforeAll(async () => {
-    ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+    ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
     golden = readTensors(shared("models/saes/hover_golden.safetensors"));
     residuals = readTensors(shared("goldens/smollm2/lm_golden_f16.safetensors"));
   });

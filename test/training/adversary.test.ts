@@ -8,10 +8,11 @@ import { SaeTrainer } from "../../server/training/sae-trainer.ts";
 import { openTrainer } from "../../server/training/trainer.ts";
 import { seeded } from "../random.ts";
 import { plainRows } from "./plain-forward.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 30 }));
 });
 afterAll(() => device.close());
 

@@ -13,11 +13,12 @@ import { type FinishedSae, openTrainer, type Trainer } from "../../server/traini
 import { goldenBatches, goldenNames, goldenRun } from "./golden-runs.ts";
 import { plainForward } from "./plain-forward.ts";
 import { smallConfigs, smallBatches } from "./small-configs.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 const folder = mkdtempSync(join(tmpdir(), "latent-workbench-finish-"));
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 afterAll(async () => {
   await device.close();

@@ -11,10 +11,11 @@ import {
   sharedNames,
 } from "./golden-runs.ts";
 import { type Agreement, agreements, firstGradient } from "./weights-agreement.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 afterAll(() => device.close());
 

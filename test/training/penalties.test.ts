@@ -12,10 +12,11 @@ import { openTrainer } from "../../server/training/trainer.ts";
 import { kindOf } from "../../server/training/trainers/index.ts";
 import { seeded } from "../random.ts";
 import { plainRows } from "./plain-forward.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 1, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 30 }));
 });
 afterAll(() => device.close());
 

@@ -7,10 +7,11 @@ import type { TrainConfig } from "../../server/training/config.ts";
 import { openTrainer, type RawBatch, type StepResult } from "../../server/training/trainer.ts";
 import { goldenBatches, goldenNames, goldenRun } from "./golden-runs.ts";
 import { smallBatches, smallConfigs } from "./small-configs.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 afterAll(() => device.close());
 

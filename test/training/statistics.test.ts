@@ -9,10 +9,11 @@ import { symmetricEigen } from "../../server/training/symmetric-eigen.ts";
 import { openTrainer } from "../../server/training/trainer.ts";
 import { seeded } from "../random.ts";
 import { goldenBatches, goldenHyper, goldenRun } from "./golden-runs.ts";
+import { testDeviceName } from "../test-device.ts";
 
 let device: Device;
 beforeAll(async () => {
-  ({ device } = await openDevice({ device: "cpu", threads: 2, memoryBudget: 2 ** 30 }));
+  ({ device } = await openDevice({ device: testDeviceName, threads: 2, memoryBudget: 2 ** 30 }));
 });
 afterAll(() => device.close());
 

@@ -20,6 +20,7 @@ import {
 import { deviceRefused } from "./errors.ts";
 import { Device } from "./onnx-device.ts";
 
+export { DeviceState, nextName } from "./device-state.ts";
 export { Device, runtimeVersion } from "./onnx-device.ts";
 export type { Session } from "./session.ts";
 

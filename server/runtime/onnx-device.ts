@@ -5,6 +5,7 @@ import * as ort from "onnxruntime-node";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../graph/onnx/write-onnx.ts";
 import type { DeviceName } from "../protocol/reader.ts";
+import { nextName } from "./device-state.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import { runtimeError, Session } from "./session.ts";
 
@@ -22,6 +23,8 @@ export interface LoadOptions {
   readonly prepack?: boolean;
   /** Compute constant parts at load time (default). Without, f16 weights stay f16 and are widened at every run. */
   readonly fold?: boolean;
+  /** Inputs whose next values the graph returns (as `next NAME`), for `Session.advance`. */
+  readonly carries?: readonly string[];
 }
 
 /** An open device. */
@@ -35,6 +38,11 @@ export class Device {
     this.name = name;
     this.threads = threads;
     this.ledger = new MemoryLedger(memoryBudget);
+  }
+
+  /** Whether what sessions hand on to each other can stay in the device's memory (ONNX Runtime's Node binding: WebGPU only). */
+  get keepsTensors(): boolean {
+    return this.name === "webgpu";
   }
 
   /** Loads a graph; its weights are read from their files now. Blocks the thread meanwhile. */
@@ -62,7 +70,7 @@ export class Device {
   }
 
   #sessionOptions(
-    { label, prepack = true, fold = true }: LoadOptions,
+    { label, prepack = true, fold = true, carries = [] }: LoadOptions,
     externalFolder: string | undefined,
   ): ort.InferenceSession.SessionOptions {
     // Threads that wait by spinning burn 40 cpu-ms per 13 cpu-ms of work when runs are 30 ms apart.
@@ -77,6 +85,9 @@ export class Device {
     const optimization = fold ? {} : { disable_specified_optimizers: "ConstantFolding" };
     return {
       executionProviders: [this.name],
+      ...(this.keepsTensors && carries.length > 0
+        ? { preferredOutputLocation: kept(carries) }
+        : {}),
       intraOpNumThreads: this.threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
@@ -90,4 +101,9 @@ export class Device {
       extra: { session, optimization },
     };
   }
+}
+
+/** Everything else comes to our memory. */
+function kept(carries: readonly string[]): Readonly<Record<string, "gpu-buffer">> {
+  return Object.fromEntries(carries.map((name) => [nextName(name), "gpu-buffer"]));
 }

@@ -4,10 +4,11 @@
  */
 import * as ort from "onnxruntime-node";
 import { isCancelled } from "../base/errors.ts";
-import { evaluateDim, printDims } from "../graph/dims.ts";
 import type { Graph, Value } from "../graph/graph.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { DType, Tensor } from "../tensor/tensor.ts";
+import { type DeviceState, nextName } from "./device-state.ts";
 import { outOfMemory } from "./errors.ts";
+import { checkFeeds } from "./feeds.ts";
 import { fromOrt, toOrt } from "./ort-tensor.ts";
 
 /** A graph that is ready to run on a device. */
@@ -41,21 +42,52 @@ export class Session {
     fetches: readonly string[],
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
+    const results = await this.#run(feeds, {}, fetches, signal);
+    await new Promise(setImmediate);
+    return hostTensors(results, fetches);
+  }
+
+  /**
+   * The same for a graph that was loaded with `carries`: what it carries is fed from the state, and its next values stay
+   * on the device, where the state holds them back until `commit` or `discard`.
+   */
+  async advance(
+    state: DeviceState,
+    feeds: Readonly<Record<string, Tensor>>,
+    fetches: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<Record<string, Tensor>> {
+    const next = state.names.map(nextName);
+    const results = await this.#run(feeds, state.feeds(), [...fetches, ...next], signal);
+    state.hold(new Map(state.names.map((name) => [name, results[nextName(name)]!])));
+    await new Promise(setImmediate);
+    return hostTensors(results, fetches);
+  }
+
+  /** Runs a graph on nothing but the state and returns outputs as they are. */
+  runOn(state: DeviceState, fetches: readonly string[]): Promise<ort.InferenceSession.ReturnType> {
+    return this.#run({}, state.feeds(), fetches, undefined);
+  }
+
+  async #run(
+    feeds: Readonly<Record<string, Tensor>>,
+    carried: Readonly<Record<string, ort.Tensor>>,
+    fetches: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<ort.InferenceSession.ReturnType> {
     signal?.throwIfAborted();
     if (this.#released) throw new Error(`${this.label}: the session was released`);
-    this.#checkFeeds(feeds);
-    const ortFeeds: Record<string, ort.Tensor> = {};
-    for (const [name, value] of Object.entries(feeds)) ortFeeds[name] = toOrt(value);
-    let results: ort.InferenceSession.ReturnType;
+    const types = Object.entries(carried).map(
+      ([name, { type, dims }]) => [name, { dtype: type as DType, dims }] as const,
+    );
+    checkFeeds(this.label, this.#inputs, { ...feeds, ...Object.fromEntries(types) });
+    const all: Record<string, ort.Tensor> = { ...carried };
+    for (const [name, value] of Object.entries(feeds)) all[name] = toOrt(value);
     try {
-      results = await this.#session.run(ortFeeds, fetches);
+      return await this.#session.run(all, fetches);
     } catch (error) {
       throw runtimeError(this.label, error);
     }
-    const outputs: Record<string, Tensor> = {};
-    for (const name of fetches) outputs[name] = fromOrt(results[name]!);
-    await new Promise(setImmediate);
-    return outputs;
   }
 
   /** Frees the device's memory; the session cannot run any more. A second call does nothing. */
@@ -65,37 +97,13 @@ export class Session {
     this.#onRelease(this);
     await this.#session.release();
   }
+}
 
-  /** Feeds must be all inputs, of their types, with one size for each symbolic dimension. */
-  #checkFeeds(feeds: Readonly<Record<string, Tensor>>): void {
-    const sizes = new Map<string, number>();
-    const fail = (text: string): never => {
-      throw new Error(`${this.label}: ${text}`);
-    };
-    for (const name of Object.keys(feeds)) if (!this.#inputs.has(name)) fail(`no input ${name}`);
-    for (const [name, { dims }] of this.#inputs) {
-      dims.forEach((dim, i) => {
-        const size = feeds[name]?.dims[i];
-        const isName = typeof dim === "string" && /^\w+$/.test(dim);
-        if (isName && size !== undefined && !sizes.has(dim)) sizes.set(dim, size);
-      });
-    }
-    for (const [name, { dtype, dims }] of this.#inputs) {
-      const feed = feeds[name] ?? fail(`input ${name} is not fed`);
-      const found = `input ${name}: found ${feed.dtype}${printDims(feed.dims)}`;
-      const wanted = `${dtype}${printDims(dims)}`;
-      if (feed.dtype !== dtype || feed.dims.length !== dims.length) {
-        fail(`${found}, expected ${wanted}`);
-      }
-      dims.forEach((dim, i) => {
-        const expected = evaluateDim(dim, sizes);
-        if (expected !== undefined && expected !== feed.dims[i]) {
-          const where = typeof dim === "string" ? ` where ${dim} is ${expected}` : "";
-          fail(`${found}, expected ${wanted}${where}`);
-        }
-      });
-    }
-  }
+function hostTensors(
+  results: ort.InferenceSession.ReturnType,
+  names: readonly string[],
+): Record<string, Tensor> {
+  return Object.fromEntries(names.map((name) => [name, fromOrt(results[name]!)]));
 }
 
 /** ONNX Runtime's error with the session's label; a user error if the device is out of memory. */

@@ -38,6 +38,7 @@ export async function runToy(
   try {
     const curve = await trainSteps(config, { set, trainer, around });
     const samples = set.test(config.testRows);
+    await trainer.settle();
     const { tensors, cfg } = trainer.finish();
     const sae = await openSae(describeSae({ tensors, cfg }), around.device);
     try {

@@ -3,47 +3,27 @@
  * their own sign or threshold, so that nobody knows beforehand how few they are.
  */
 import type { Graph } from "../graph/graph.ts";
-import { add, cast, equal, mul, not, reduceSum, sub } from "../graph/ops/index.ts";
+import { cast, mul, reduceSum, sub } from "../graph/ops/index.ts";
 import type { Session } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./activation-normalization.ts";
 import type { CommonConfig } from "./common-config.ts";
 import { DenseProbes } from "./dense-probes.ts";
-import {
-  denseFeeds,
-  DenseInputs,
-  type DenseRecipe,
-  gradientsOf,
-  hasWeights,
-} from "./dense-recipe.ts";
+import { denseFeeds, DenseInputs, type DenseRecipe, raise, wholeStep } from "./dense-recipe.ts";
 import { downstreamLoss } from "./downstream.ts";
 import type { Explanation, FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import type { Parameters } from "./parameters.ts";
+import { addStep, readStep, stepOutputs } from "./step-graph.ts";
 
 /** Loads the graph of a recipe. */
 export async function openDenseForm(all: FormParts, recipe: DenseRecipe): Promise<TrainingForm> {
   const { config, parameters, device } = all;
   const inputs = new DenseInputs(config, parameters);
-  const model = recipe.build(inputs);
   const { graph } = inputs;
-  const squaredError = model.parts["mse_loss"]!;
-  const parts = config.endToEnd
-    ? { ...model.parts, mse_loss: mul(squaredError, config.endToEnd.mse) }
-    : model.parts;
-  const loss = Object.values(parts).reduce((sum, part) => add(sum, part));
-  const { dx_hat } = inputs;
-  const behind = dx_hat && reduceSum(mul(model.x_hat, dx_hat), [0, 1]);
-  const found = gradientsOf(behind ? add(loss, behind) : loss, model, inputs);
-  graph.output("loss", loss);
-  graph.output("squared error", squaredError);
-  if (dx_hat) graph.output("x_hat", cast(model.x_hat, "float32"));
-  for (const [name, value] of Object.entries(parts)) graph.output(`part ${name}`, value);
-  for (const [name, value] of Object.entries(model.metrics ?? {}))
-    graph.output(`metric ${name}`, value);
-  for (const [name, value] of found) graph.output(`grad ${name}`, cast(value, "float32"));
-  graph.output("counts", reduceSum(cast(not(equal(model.acts, 0)), "float32"), [0]));
+  const { model, gradients } = addStep(config, recipe, inputs, wholeStep);
   const error = sub(model.x_hat, inputs.target);
   graph.output("errors", cast(reduceSum(mul(error, error), [1]), "float32"));
+  for (const [name, value] of gradients) graph.output(`grad ${name}`, cast(value, "float32"));
   const session = await device.load(graph, { label: graph.name });
   const { usesDead } = inputs;
   const probes = new DenseProbes(all, recipe);
@@ -75,32 +55,21 @@ class DenseForm implements TrainingForm {
 
   async forward(batch: Batch, { step, dead, signal }: StepFacts): Promise<Forward> {
     const { config, parameters, recipe, session, graph } = this.#parts;
-    recipe.project?.(parameters);
+    raise(recipe, parameters);
     const mask = dead.before();
-    const fetches = [...graph.outputs.keys()].filter((name) => name !== "errors");
+    const fetches = stepOutputs(graph);
     const feeds = this.#feeds(batch, step, mask);
     const behind = await this.#behind(batch, feeds, signal);
     const out = await session.run({ ...feeds, ...behind?.feeds }, fetches, signal);
     for (const { name, grad } of parameters.all)
       grad.set(out[`grad ${name}`]!.data as Float32Array);
-    const numbers = (kind: string) =>
-      Object.fromEntries(
-        fetches
-          .filter((name) => name.startsWith(kind))
-          .map((name) => [name.slice(kind.length), Number(out[name]!.data[0])]),
-      );
-    const parts = { ...numbers("part "), ...behind?.parts };
-    const metrics = numbers("metric ");
-    const counts = out["counts"]!.data as Float32Array;
-    let active = 0;
-    for (const count of counts) active += count;
+    const found = readStep(config, batch.rows, out);
+    const parts = { ...found.parts, ...behind?.parts };
+    const { metrics } = found;
     return {
-      loss: Number(out["loss"]!.data[0]) + sumOf(behind?.parts ?? {}),
+      ...found,
+      loss: found.loss + sumOf(behind?.parts ?? {}),
       parts,
-      fired: Uint8Array.from(counts, (n) => (n > 0 ? 1 : 0)),
-      l0: active / batch.rows,
-      ...(hasWeights(config) ? {} : { squaredError: Number(out["squared error"]!.data[0]) }),
-      metrics,
       commit: () => Object.assign(metrics, recipe.commit?.(step, { ...parts, ...metrics })),
     };
   }

@@ -11,6 +11,7 @@ import {
   type DenseModel,
   type DenseRecipe,
   gradientsOf,
+  wholeStep,
 } from "./dense-recipe.ts";
 import type { Explanation, FormParts } from "./form.ts";
 
@@ -67,7 +68,7 @@ export class DenseProbes {
     if (known) return known;
     const { config, parameters, device } = this.#parts;
     const inputs = new DenseInputs(config, parameters);
-    build(inputs, this.#recipe.build(inputs));
+    build(inputs, this.#recipe.build(inputs, wholeStep));
     const { graph } = inputs;
     const session = await device.load(graph, { label: `${graph.name}: ${name}` });
     const probe = { session, inputs: new Set(graph.inputs.map((it) => it.name)) };

@@ -8,8 +8,10 @@ import {
   matmul,
   mul,
   neg,
+  relu,
   reduceMean,
   reduceSum,
+  split,
   stopGradient,
   sub,
 } from "../graph/ops/index.ts";
@@ -17,6 +19,7 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./activation-normalization.ts";
 import type { CommonConfig } from "./common-config.ts";
 import type { Parameters } from "./parameters.ts";
+import type { ThresholdAverage } from "./threshold-average.ts";
 
 /**
  * Up to so many weights of a matrix the graph computes in double precision, which costs nothing there. Where a gradient
@@ -27,6 +30,11 @@ const mostDoubleWeights = 2 ** 16;
 /** Whether the graph computes in double precision. */
 export function isDouble({ d_in, d_sae }: Pick<CommonConfig, "d_in" | "d_sae">): boolean {
   return d_in * d_sae <= mostDoubleWeights;
+}
+
+interface DenseInputOptions {
+  readonly single?: boolean;
+  readonly notNegative?: readonly string[] | undefined;
 }
 
 interface EncoderProduct {
@@ -48,6 +56,7 @@ export class DenseInputs {
   readonly #parameters: ReadonlyMap<string, Value>;
   /** `[batch, 1]`, where rows do not weigh the same. */
   readonly #weight: Value | undefined;
+  readonly #isDouble: boolean;
   /** What flows back into x̂ from behind the SAE, where training is end to end. `[batch, d_out]` */
   readonly dx_hat: Value | undefined;
   readonly #scalars = new Map<string, Value>();
@@ -56,17 +65,26 @@ export class DenseInputs {
   #centred: Value | undefined;
   #dead: Value | undefined;
 
-  constructor(config: CommonConfig, parameters: Parameters) {
+  /** `single`: in float32 whatever the size; `notNegative`: parameters of which what is below 0 counts as 0. */
+  constructor(
+    config: CommonConfig,
+    parameters: Parameters,
+    { single = false, notNegative = [] }: DenseInputOptions = {},
+  ) {
     const graph = new Graph(`${config.d_sae} latents: training step`);
     this.graph = graph;
     this.#config = config;
+    this.#isDouble = !single && isDouble(config);
     this.x = this.#input("x", ["batch", config.d_in]);
     const width = config.d_out ?? config.d_in;
     this.target = hasOwnTarget(config) ? this.#input("target", ["batch", width]) : this.x;
     this.#weight = hasWeights(config) ? this.#input("weight", ["batch", 1]) : undefined;
     this.dx_hat = config.endToEnd ? this.#input("dx_hat", ["batch", width]) : undefined;
     this.#parameters = new Map(
-      parameters.all.map(({ name, dims }) => [name, this.#input(name, dims)]),
+      parameters.all.map(({ name, dims }) => {
+        const value = this.#input(name, dims);
+        return [name, notNegative.includes(name) ? relu(value) : value];
+      }),
     );
   }
 
@@ -137,7 +155,27 @@ export class DenseInputs {
 
   /** acts·W_dec + b_dec, with the path beside the latents. `[batch, d_sae] -> [batch, d_out]` */
   decode(acts: Value): Value {
-    const x_hat = gemm(acts, this.parameter("W_dec"), this.parameter("b_dec"));
+    return this.#withSkip(gemm(acts, this.parameter("W_dec"), this.parameter("b_dec")));
+  }
+
+  /** `decode` of the latents before each end alone; the last end is d_sae. `[batch, d_sae] -> [batch, d_out]` each */
+  decodeLevels(acts: Value, ends: readonly number[]): Value[] {
+    if (ends.length === 1) return [this.decode(acts)];
+    const sizes = ends.map((end, at) => end - (ends[at - 1] ?? 0));
+    const rows = split(this.parameter("W_dec"), sizes, 0);
+    const levels: Value[] = [];
+    split(acts, sizes, 1).forEach((own, at) => {
+      const before = levels.at(-1);
+      levels.push(
+        before
+          ? add(before, matmul(own, rows[at]!))
+          : this.#withSkip(gemm(own, rows[at]!, this.parameter("b_dec"))),
+      );
+    });
+    return levels;
+  }
+
+  #withSkip(x_hat: Value): Value {
     if (!this.#config.skip) return x_hat;
     return add(x_hat, gemm(this.x, this.parameter("W_skip"), undefined, { transB: true }));
   }
@@ -149,7 +187,7 @@ export class DenseInputs {
 
   #input(name: string, dims: readonly Dim[]): Value {
     const value = this.graph.input(name, "float32", dims);
-    return isDouble(this.#config) ? cast(value, "float64") : value;
+    return this.#isDouble ? cast(value, "float64") : value;
   }
 
   /** Mean over rows of the squared error. */
@@ -168,23 +206,64 @@ export interface DenseModel {
   readonly acts: Value;
   /** `[batch, d_out]` */
   readonly x_hat: Value;
+  /** Mean over rows of ‖x̂ − target‖² with row weights; that part of the loss which is named mse_loss by default. */
+  readonly squaredError?: Value;
   /** Numbers to be returned beside. */
   readonly metrics?: Readonly<Record<string, Value>>;
+  /** Numbers for the form and not for the report. */
+  readonly facts?: Readonly<Record<string, Value>>;
   /** Gradients of the loss, by parameters and by what the encoder returned, where they are not those of its expression. */
   gradients?(loss: Value, wrt: readonly Value[]): Value[];
 }
 
+/** Summands of the loss, and what is reported beside. */
+export interface NumbersOfStep {
+  readonly parts: Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** What a step's graph depends on beside its config. */
+export interface StepVariant {
+  /** There are dead latents. */
+  readonly dead: boolean;
+  /** How many candidates of each stretch of latents a choice among a whole batch looks at (`largest-on-device.ts`). */
+  readonly candidates: number;
+}
+
+/** That of one graph for all steps. */
+export const wholeStep: StepVariant = { dead: true, candidates: 0 };
+
 /** What an architecture adds to a dense form. */
 export interface DenseRecipe {
-  build(inputs: DenseInputs): DenseModel;
+  build(inputs: DenseInputs, variant: StepVariant): DenseModel;
   /** The numbers that `DenseInputs.scalar` asked for. */
   scalars(step: number): Readonly<Record<string, number>>;
-  /** Puts parameters back where they must lie before they are used. */
-  project?(parameters: Parameters): void;
-  /** Enters a step that was taken, with parts and metrics; returns what to report beside. */
-  commit?(step: number, found: Readonly<Record<string, number>>): Readonly<Record<string, number>>;
+  /** Parameters that are put back to 0 where they have fallen below, before they are used. */
+  readonly notNegative?: readonly string[] | undefined;
+  /** Enters a step that was taken, with parts and metrics, and facts; returns what to report beside. */
+  commit?(
+    step: number,
+    found: Readonly<Record<string, number>>,
+    facts?: Readonly<Record<string, number>>,
+  ): Readonly<Record<string, number>>;
+  /** Whether steps with dead latents have a graph of their own. */
+  readonly hasDeadVariant?: boolean;
+  /** Of a choice among a whole batch: candidates of a stretch at first, and all that it has; and how many are kept. */
+  readonly candidates?: { readonly first: number; readonly most: number };
+  kept?(rows: number): number;
+  /** Parts and metrics of a step, from those of its variant. */
+  completed?(found: NumbersOfStep): NumbersOfStep;
+  readonly average?: ThresholdAverage;
   state?(): Map<string, Tensor>;
   restore?(state: ReadonlyMap<string, Tensor>): void;
+}
+
+/** Puts parameters back to 0 where the recipe wants them so. */
+export function raise({ notNegative = [] }: DenseRecipe, parameters: Parameters): void {
+  for (const name of notNegative) {
+    const { value } = parameters.get(name);
+    value.forEach((it, at) => (value[at] = Math.max(it, 0)));
+  }
 }
 
 /** Gradients of the loss by parameters' names. */

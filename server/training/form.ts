@@ -3,6 +3,7 @@ import type { Device } from "../runtime/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./activation-normalization.ts";
 import type { CommonConfig } from "./common-config.ts";
+import type { DenseRecipe } from "./dense-recipe.ts";
 import type { DeadLatents } from "./dead-latents.ts";
 import type { Parameters, ParameterShapes } from "./parameters.ts";
 
@@ -10,6 +11,7 @@ import type { Parameters, ParameterShapes } from "./parameters.ts";
 export interface StepFacts {
   /** Counted from 0. */
   readonly step: number;
+  readonly lr: number;
   readonly dead: DeadLatents;
   readonly signal?: AbortSignal | undefined;
 }
@@ -26,6 +28,8 @@ export interface Forward {
   /** Mean over rows of ‖x̂ − target‖² in the units of the batch, where rows weigh the same. */
   readonly squaredError?: number;
   readonly metrics?: Readonly<Record<string, number>>;
+  /** Takes the step, where the form has optimised by itself; returns the norm of all gradients. */
+  readonly take?: () => number;
   /** Enters what the step means for averages that are no parameters. */
   readonly commit?: () => void;
 }
@@ -44,7 +48,9 @@ export interface TrainingForm {
   workBytes(rows: number): number;
   /** Takes its arrays from the arena, and the parameters' new places. Called before the first step and when batches grow. */
   place(rows: number): void;
-  /** Loss and gradients of a batch. Gradients are left in the parameters; nothing else changes. */
+  /**
+   * Loss and gradients of a batch. Gradients are left in the parameters, or the answer has a `take`; nothing else changes.
+   */
   forward(batch: Batch, facts: StepFacts): Promise<Forward>;
   /** ‖x̂ − target‖ of each row with the present parameters, for resampling. */
   errorNorms?(batch: Batch): Promise<Float64Array>;
@@ -59,6 +65,8 @@ export interface TrainingForm {
   threshold?(): number | undefined;
   /** The same for an SAE that is finished now: before the average has begun, what was last seen. */
   finalThreshold?(): number | undefined;
+  /** Brings parameters and averages from where the form keeps them to `Parameters`. */
+  settle?(): Promise<void>;
   /** What is neither parameter nor optimiser. */
   state(): Map<string, Tensor>;
   restore(state: ReadonlyMap<string, Tensor>): void;
@@ -93,6 +101,8 @@ export interface TrainerKind<C extends CommonConfig = CommonConfig> {
   /** Vectors that do not start at 0. */
   initial?(config: C): Readonly<Record<string, number>>;
   open(parts: FormParts<C>): Promise<TrainingForm>;
+  /** The step as one graph over dense activations, for devices on which training can stay. */
+  dense(config: C): DenseRecipe;
   finished(config: C): FinishedKind;
 }
 

@@ -12,7 +12,7 @@ import type { Batch } from "./activation-normalization.ts";
 import type { CommonConfig } from "./common-config.ts";
 import { DecoderNorms } from "./decoder-norms.ts";
 import { openDenseForm } from "./dense-form.ts";
-import { type DenseRecipe, hasWeights, isDouble } from "./dense-recipe.ts";
+import { type DenseRecipe, hasWeights, isDouble, raise } from "./dense-recipe.ts";
 import { lossBehind } from "./downstream.ts";
 import type { FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import type { ActiveLists, ListedRecipe } from "./listed-recipe.ts";
@@ -114,7 +114,7 @@ class ListedForm implements TrainingForm {
   async forward(batch: Batch, facts: StepFacts): Promise<Forward> {
     const { parameters } = this.#parts;
     const { lists: recipe } = this.#recipe;
-    this.#recipe.project?.(parameters);
+    raise(this.#recipe, parameters);
     const x = centred(batch, this.#parts, this.#work!.x);
     const applies = recipe.applies(facts, parameters);
     const lists = applies ? await this.#find(batch, x, facts.signal) : undefined;

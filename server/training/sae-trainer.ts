@@ -21,6 +21,7 @@ import { initialise, parameterCount } from "./initial-parameters.ts";
 import { takeStep } from "./optimizer.ts";
 import { float64Of, Parameters } from "./parameters.ts";
 import { SeededRandom } from "../base/seeded-random.ts";
+import { canStay, ResidentForm } from "./resident-form.ts";
 import { resample } from "./resampling.ts";
 import { learningRate, warmedUp } from "./schedules.ts";
 import type { StepResult, Trainer } from "./trainer.ts";
@@ -37,6 +38,12 @@ interface Pieces {
   readonly device: Device;
   readonly plan: string;
   readonly adversary: Adversary | undefined;
+}
+
+interface OpenOptions {
+  readonly init?: ReadonlyMap<string, Tensor> | undefined;
+  /** Whether training stays on the device; by default where it can. */
+  readonly stays?: boolean;
 }
 
 /** One SAE in training. */
@@ -58,7 +65,7 @@ export class SaeTrainer implements MetaTrainer {
   static async open(
     config: TrainConfig,
     device: Device,
-    init?: ReadonlyMap<string, Tensor>,
+    { init, stays = canStay({ config, device }) }: OpenOptions = {},
   ): Promise<SaeTrainer> {
     const kind = kindOf(config);
     const shapes = kind.shapes(config);
@@ -74,7 +81,8 @@ export class SaeTrainer implements MetaTrainer {
       parameters.setFrom(imported.parameters);
       normalization.restore(imported.statistics);
     }
-    const form = await kind.open({ config, parameters, device });
+    const parts = { config, parameters, device };
+    const form = stays ? new ResidentForm(parts, kind.dense(config)) : await kind.open(parts);
     const adversary = await openAdversary(config, device);
     const pieces = { kind, parameters, form, normalization, device, plan, adversary };
     return new SaeTrainer(config, pieces);
@@ -104,7 +112,7 @@ export class SaeTrainer implements MetaTrainer {
     const lr = learningRate(this.config, step);
     if (step === 0) this.#startDecoderBias(batch);
     await adversary?.learn(parameters.get("W_dec"), step, signal);
-    const own = await form.forward(batch, { step, dead: this.#dead, signal });
+    const own = await form.forward(batch, { step, lr, dead: this.#dead, signal });
     const attribution = await this.#attribute(task, step, signal);
     const turn = await adversary?.penalise(parameters.get("W_dec"), step, signal);
     const forward = withPenalties(own, attribution, turn);
@@ -112,7 +120,7 @@ export class SaeTrainer implements MetaTrainer {
     signal?.throwIfAborted();
     // From here on nothing waits, so a step is taken whole.
     const dead = countOnes(this.#dead.during(forward.fired, batch.rows));
-    const gradNorm = takeStep(parameters, this.config, { step, lr });
+    const gradNorm = own.take?.() ?? takeStep(parameters, this.config, { step, lr });
     own.commit?.();
     this.#dead.advance(forward.fired, batch.rows);
     this.#steps++;
@@ -148,6 +156,10 @@ export class SaeTrainer implements MetaTrainer {
       squaredErrors: squaredErrors.map((it) => it / scale ** 2),
       gradient: gradient.map((it) => it / scale),
     };
+  }
+
+  async settle(): Promise<void> {
+    await this.#pieces.form.settle?.();
   }
 
   parameters(): Map<string, Tensor<"float32">> {
@@ -285,7 +297,7 @@ async function openAdversary(config: TrainConfig, device: Device): Promise<Adver
   const { adversary, seed } = config;
   if (adversary === null) return undefined;
   const own = parseTrainConfig(adversary.train, "the adversary's options");
-  return new Adversary(adversary, await SaeTrainer.open(own, device), seed);
+  return new Adversary(adversary, await SaeTrainer.open(own, device, { stays: false }), seed);
 }
 
 function downstreamOf({ downstream }: RawBatch): Pick<Batch, "downstream"> {
@@ -294,7 +306,7 @@ function downstreamOf({ downstream }: RawBatch): Pick<Batch, "downstream"> {
 
 /** Loss and parts with what was added to the architecture's own. */
 function withPenalties(
-  { commit: _commit, ...own }: Forward,
+  { commit: _commit, take: _take, ...own }: Forward,
   attribution: number | undefined,
   turn: AdversaryTurn | undefined,
 ): Forward {

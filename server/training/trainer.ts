@@ -59,6 +59,8 @@ export interface Trainer {
    * its own steps before, which it does not take again.
    */
   step(batch: Tensor<"float32"> | RawBatch, signal?: AbortSignal): Promise<StepResult>;
+  /** Brings what a device holds to this process. `parameters`, `state` and `finish` may be asked after it, before the next step. */
+  settle(): Promise<void>;
   /** The trained parameters by our names, in our orientation (`W_enc [d_in, d_sae]`), as copies. */
   parameters(): Map<string, Tensor<"float32">>;
   /** Everything that a bit-identical resume needs. The arrays are the trainer's own: write them before the next step. */
@@ -79,5 +81,5 @@ export async function openTrainer(
   device: Device,
   init?: ReadonlyMap<string, Tensor>,
 ): Promise<Trainer> {
-  return SaeTrainer.open(config, device, init);
+  return SaeTrainer.open(config, device, { init });
 }

@@ -70,7 +70,7 @@ describe.each(Object.entries(cases))("%s", (name, { family, hook, train }) => {
     parameters.makeRoom(form.workBytes(46));
     form.place(46);
     const batch = { rows: 46, x, target: x, scale: 1, downstream: batches.downstream(hook) };
-    const found = await form.forward(batch, { step: 0, dead: new DeadLatents(config) });
+    const found = await form.forward(batch, { step: 0, lr: 0, dead: new DeadLatents(config) });
 
     const scalar = (key: string) => Number(golden.get(key)?.data[0] ?? 0);
     for (const [part, value] of Object.entries(found.parts))

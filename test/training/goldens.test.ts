@@ -1,7 +1,9 @@
 /** Ten steps of many trainers of SAELens and dictionary_learning, replayed: losses, schedules, thresholds, weights. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Device, openDevice } from "../../server/runtime/device.ts";
-import { openTrainer, type StepResult } from "../../server/training/trainer.ts";
+import { isAlone } from "../../server/training/resident-form.ts";
+import { SaeTrainer } from "../../server/training/sae-trainer.ts";
+import { openTrainer, type StepResult, type Trainer } from "../../server/training/trainer.ts";
 import {
   goldenBatches,
   goldenNames,
@@ -32,18 +34,29 @@ test("all golden runs are there", () => {
 });
 
 describe.each(goldenNames)("%s", (name) => {
+  const run = goldenRun(name);
   test("ten steps", async () => {
-    const run = goldenRun(name);
-    const trainer = await openTrainer(run.config, device, run.init);
-    for (const [step, batch] of goldenBatches().entries()) {
-      const result = await trainer.step(batch);
-      expectStep(result, run.log[step]!);
-      if (step === 0) expectWeights(run, agreements(run, "step1", trainer.parameters()), result.lr);
-    }
-    expectWeights(run, agreements(run, "final", trainer.parameters()), run.config.lr);
-    await trainer.release();
+    await replay(run, await openTrainer(run.config, device, run.init));
+  });
+  // Whether tensors stay is the device's to say; the graph and its next values are the same everywhere.
+  test.runIf(isAlone(run.config))("ten steps by one graph that keeps its state", async () => {
+    const { config, init } = run;
+    await replay(run, await SaeTrainer.open(config, device, { init, stays: true }));
   });
 });
+
+async function replay(run: GoldenRun, trainer: Trainer): Promise<void> {
+  for (const [step, batch] of goldenBatches().entries()) {
+    const result = await trainer.step(batch);
+    expectStep(result, run.log[step]!);
+    if (step > 0) continue;
+    await trainer.settle();
+    expectWeights(run, agreements(run, "step1", trainer.parameters()), result.lr);
+  }
+  await trainer.settle();
+  expectWeights(run, agreements(run, "final", trainer.parameters()), run.config.lr);
+  await trainer.release();
+}
 
 function expectStep(found: StepResult, wanted: GoldenStep): void {
   expect(found.lr).toBeCloseTo(wanted.lr, 12);

@@ -79,7 +79,7 @@ async function outcomes(
   const dead = new DeadLatents(config);
   const found: Outcome[] = [];
   for (const [step, batch] of batches.entries()) {
-    const forward = await form.forward(batch, { step, dead });
+    const forward = await form.forward(batch, { step, lr: 0, dead });
     forward.commit?.();
     dead.advance(forward.fired, batch.rows);
     found.push({

@@ -54,7 +54,7 @@ async function opened(name: string) {
   const x = tensor("float32", [rows, config.d_in], draw(rows * config.d_in, 1.5));
   const g = tensor("float32", [rows, config.d_in], draw(rows * config.d_in, 1));
   const batch: Batch = { rows, x, target: x, scale: 1 };
-  await form.forward(batch, { step: 0, dead: new DeadLatents(config) });
+  await form.forward(batch, { step: 0, lr: 0, dead: new DeadLatents(config) });
   return { config, parameters, form, batch, g };
 }
 

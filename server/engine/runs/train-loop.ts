@@ -96,18 +96,19 @@ export class TrainLoop {
         if (isCancelled(error)) return "stopped";
         throw error;
       }
-      if (this.#parts.pace.isDue(this.#step)) this.checkpoint();
+      if (this.#parts.pace.isDue(this.#step)) await this.checkpoint();
     }
     return "finished";
   }
 
   /** Writes a checkpoint of the present state; false if it has numbers that are none, which is worth no file. */
-  checkpoint(): boolean {
+  async checkpoint(): Promise<boolean> {
     const { folder, saes, runKey, tokens, pace, run } = this.#parts;
     if (this.#lastCheckpoint === this.#step) return true;
+    const started = performance.now();
+    for (const { trainer, ended } of saes) if (!ended) await trainer.settle();
     const states = finiteStates(saes);
     if (states === undefined) return false;
-    const started = performance.now();
     folder.log({ event: "checkpoint", time: new Date().toISOString(), step: this.#step });
     const ended = saes.filter(({ ended: it }) => it).map(({ name, ended: it }) => [name, it!]);
     const facts: CheckpointFacts = {
@@ -167,7 +168,7 @@ export class TrainLoop {
       const others = this.#parts.saes.filter((it) => it !== sae && it.ended === undefined);
       if (others.length === 0) throw error;
       // Its numbers are those before this step: the newest checkpoint with them stays.
-      if (this.checkpoint()) this.#kept.add(this.#step);
+      if (await this.checkpoint()) this.#kept.add(this.#step);
       else if (this.#lastCheckpoint !== undefined) this.#kept.add(this.#lastCheckpoint);
       sae.ended = { step: this.#step, reason: error.message };
       this.#parts.folder.log({

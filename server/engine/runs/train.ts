@@ -112,7 +112,7 @@ async function runSession(
   try {
     folder.log({ event, time: new Date().toISOString(), step: from.step, ...run.environment });
     const state = await loop.run();
-    if (!loop.checkpoint())
+    if (!(await loop.checkpoint()))
       throw new Error("bug: parameters that are no numbers after the last step");
     if (state === "finished") {
       folder.beat({ phase: "writing", step: loop.step, steps: run.steps }, true);
@@ -121,7 +121,7 @@ async function runSession(
     }
     ending = state === "finished" ? { state } : stopped(request);
   } catch (error) {
-    saveWhatCanBe(loop, error);
+    await saveWhatCanBe(loop, error);
     const result = resultOf(failed(error), folder, session, loop);
     folder.end({ ...result });
     throw error;
@@ -132,10 +132,10 @@ async function runSession(
 }
 
 /** A failure that is not the disk's leaves the state before the failed step, which is worth keeping. */
-function saveWhatCanBe(loop: TrainLoop, error: unknown): void {
+async function saveWhatCanBe(loop: TrainLoop, error: unknown): Promise<void> {
   if (isDiskFull(error)) return;
   try {
-    loop.checkpoint();
+    await loop.checkpoint();
   } catch (second) {
     // The first failure is the one to report.
     if (!(second instanceof UserError))

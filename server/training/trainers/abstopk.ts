@@ -4,9 +4,7 @@ import { auxOption } from "../auxiliary-loss.ts";
 import { commonEntries } from "../common-config.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
 import { flag, size } from "../options.ts";
-import { openRowSelector } from "../row-selector.ts";
-import { openSparseForm } from "../sparse-form.ts";
-import { topkProblem } from "./topk-family.ts";
+import { topkForms, topkProblem } from "./topk-family.ts";
 
 /** Options of an AbsTopK SAE; as TopK's. */
 export const abstopkSchema = v.strictObject({
@@ -27,16 +25,14 @@ export const abstopk: TrainerKind<AbstopkConfig> = {
     config.d_out === null
       ? topkProblem(config)
       : `"architecture" is "abstopk", but SAELens's format has no AbsTopK transcoder; train "batchtopk"`,
-  async open(parts) {
-    const { k, rescaleActsByDecoderNorm: rescaled, aux, d_sae } = parts.config;
-    return openSparseForm(parts, {
-      selector: await openRowSelector(parts, { k, rescaled, signed: true }),
-      rescaled,
-      signed: true,
-      levels: [{ end: d_sae, weight: 1 }],
-      aux,
-    });
-  },
+  ...topkForms(({ k, rescaleActsByDecoderNorm: rescaled, aux, d_sae }) => ({
+    of: "rows",
+    k,
+    rescaled,
+    signed: true,
+    levels: [{ end: d_sae, weight: 1 }],
+    aux,
+  })),
   finished: ({ k, rescaleActsByDecoderNorm: rescaled }) => ({
     architecture: "abstopk",
     options: { k, rescale_acts_by_decoder_norm: rescaled },

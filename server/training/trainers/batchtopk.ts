@@ -1,13 +1,11 @@
 /** The k·rows largest latents of a batch. Bussmann et al. 2024, arXiv:2412.06410. */
 import * as v from "valibot";
 import { auxOption } from "../auxiliary-loss.ts";
-import { openBatchSelector } from "../batch-selector.ts";
 import { commonEntries, thresholdAverageOption } from "../common-config.ts";
 import { type FinishedKind, linearShapes, type TrainerKind } from "../form.ts";
 import { flag, positive } from "../options.ts";
-import { openSparseForm } from "../sparse-form.ts";
 import { ThresholdAverage } from "../threshold-average.ts";
-import { topkProblem } from "./topk-family.ts";
+import { topkForms, topkProblem } from "./topk-family.ts";
 
 /** Options that BatchTopK and Matryoshka share. */
 export const batchtopkEntries = {
@@ -33,17 +31,15 @@ export type BatchtopkConfig = v.InferOutput<typeof batchtopkSchema>;
 export const batchtopk: TrainerKind<BatchtopkConfig> = {
   shapes: linearShapes,
   problem: topkProblem,
-  async open(parts) {
-    const { k, rescaleActsByDecoderNorm, aux, thresholdAverage, d_sae } = parts.config;
-    return openSparseForm(parts, {
-      selector: await openBatchSelector(parts, k),
-      rescaled: rescaleActsByDecoderNorm,
-      signed: false,
-      levels: [{ end: d_sae, weight: 1 }],
-      aux,
-      average: new ThresholdAverage(thresholdAverage),
-    });
-  },
+  ...topkForms(({ k, rescaleActsByDecoderNorm: rescaled, aux, thresholdAverage, d_sae }) => ({
+    of: "batch",
+    k,
+    rescaled,
+    signed: false,
+    levels: [{ end: d_sae, weight: 1 }],
+    aux,
+    average: new ThresholdAverage(thresholdAverage),
+  })),
   finished: batchtopkFinished,
 };
 

@@ -43,6 +43,7 @@ export const gated: TrainerKind<GatedConfig> = {
       ? undefined
       : `"architecture" is "gated", but SAELens's format has no gated transcoder; train "standard", "jumprelu" or "batchtopk"`,
   open: (parts) => openListedForm(parts, recipe(parts.config)),
+  dense: recipe,
   finished: () => ({ architecture: "gated" }),
 };
 

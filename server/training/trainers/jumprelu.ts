@@ -81,6 +81,7 @@ export const jumprelu: TrainerKind<JumpreluConfig> = {
       ? `"sparsity.targetL0" is ${options.targetL0}, but there are only ${d_sae} latents ("d_sae")`
       : undefined,
   open: (parts) => openListedForm(parts, recipe(parts.config)),
+  dense: recipe,
   finished: ({ d_out, skip }) => ({
     architecture:
       d_out === null ? "jumprelu" : skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder",
@@ -92,10 +93,7 @@ function recipe(config: JumpreluConfig): DenseRecipe & { lists: ListedRecipe } {
   return {
     lists: jumpreluLists(config),
     scalars: (step) => ({ l0: warmedUp(coefficient, warmUpSteps, step) }),
-    project(parameters) {
-      const { value } = parameters.get("threshold");
-      if (config.clampThreshold) value.forEach((it, at) => (value[at] = Math.max(it, 0)));
-    },
+    notNegative: config.clampThreshold ? ["threshold"] : [],
     build: (inputs) => build(inputs, config),
   };
 }

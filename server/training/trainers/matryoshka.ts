@@ -3,14 +3,12 @@
  * SAELens adds the errors of all levels; dictionary_learning weighs them and takes their mean.
  */
 import * as v from "valibot";
-import { openBatchSelector } from "../batch-selector.ts";
 import { commonEntries } from "../common-config.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
 import { listOf, notNegative, size } from "../options.ts";
-import { openSparseForm } from "../sparse-form.ts";
 import { ThresholdAverage } from "../threshold-average.ts";
 import { batchtopkEntries, batchtopkFinished } from "./batchtopk.ts";
-import { topkProblem } from "./topk-family.ts";
+import { topkForms, topkProblem } from "./topk-family.ts";
 
 /** Options of a Matryoshka SAE. */
 export const matryoshkaSchema = v.strictObject({
@@ -30,17 +28,15 @@ export type MatryoshkaConfig = v.InferOutput<typeof matryoshkaSchema>;
 export const matryoshka: TrainerKind<MatryoshkaConfig> = {
   shapes: linearShapes,
   problem: (config) => topkProblem(config) ?? levelProblem(config),
-  async open(parts) {
-    const { k, rescaleActsByDecoderNorm, aux, thresholdAverage, widths, weights } = parts.config;
-    return openSparseForm(parts, {
-      selector: await openBatchSelector(parts, k),
-      rescaled: rescaleActsByDecoderNorm,
-      signed: false,
-      levels: widths.map((end, at) => ({ end, weight: weights?.[at] ?? 1 })),
-      aux,
-      average: new ThresholdAverage(thresholdAverage),
-    });
-  },
+  ...topkForms((config) => ({
+    of: "batch",
+    k: config.k,
+    rescaled: config.rescaleActsByDecoderNorm,
+    signed: false,
+    levels: config.widths.map((end, at) => ({ end, weight: config.weights?.[at] ?? 1 })),
+    aux: config.aux,
+    average: new ThresholdAverage(config.thresholdAverage),
+  })),
   finished: batchtopkFinished,
 };
 

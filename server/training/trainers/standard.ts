@@ -26,6 +26,7 @@ export type StandardConfig = v.InferOutput<typeof standardSchema>;
 export const standard: TrainerKind<StandardConfig> = {
   shapes: linearShapes,
   open: (parts) => openListedForm(parts, recipe(parts.config)),
+  dense: recipe,
   finished: ({ d_out, skip }) => ({
     architecture: d_out === null ? "standard" : skip ? "skip_transcoder" : "transcoder",
   }),

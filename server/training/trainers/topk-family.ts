@@ -1,6 +1,26 @@
-/** What TopK, AbsTopK, BatchTopK and Matryoshka check alike. */
+/** What TopK, AbsTopK, BatchTopK and Matryoshka have in common. */
 import type { AuxOptions } from "../auxiliary-loss.ts";
+import { openBatchSelector } from "../batch-selector.ts";
 import type { CommonConfig } from "../common-config.ts";
+import { denseTopk, type TopkChoice } from "../dense-topk.ts";
+import type { TrainerKind } from "../form.ts";
+import { openRowSelector } from "../row-selector.ts";
+import { openSparseForm } from "../sparse-form.ts";
+
+/** Both ways of taking a step, for an architecture that keeps this. */
+export function topkForms<C extends CommonConfig>(
+  choice: (config: C) => TopkChoice,
+): Pick<TrainerKind<C>, "open" | "dense"> {
+  return {
+    async open(parts) {
+      const { of, ...all } = choice(parts.config);
+      const selector =
+        of === "rows" ? await openRowSelector(parts, all) : await openBatchSelector(parts, all.k);
+      return openSparseForm(parts, { ...all, selector });
+    },
+    dense: (config) => denseTopk(config, choice(config)),
+  };
+}
 
 /** What is wrong with options that are fine one by one. */
 export function topkProblem(

@@ -4,10 +4,8 @@ import { auxOption } from "../auxiliary-loss.ts";
 import { commonEntries, thresholdAverageOption } from "../common-config.ts";
 import { linearShapes, type TrainerKind } from "../form.ts";
 import { flag, size } from "../options.ts";
-import { openRowSelector } from "../row-selector.ts";
-import { openSparseForm } from "../sparse-form.ts";
 import { ThresholdAverage } from "../threshold-average.ts";
-import { topkProblem } from "./topk-family.ts";
+import { topkForms, topkProblem } from "./topk-family.ts";
 
 /** Options of a TopK SAE. */
 export const topkSchema = v.strictObject({
@@ -31,17 +29,15 @@ export const topk: TrainerKind<TopkConfig> = {
     config.d_out === null
       ? topkProblem(config)
       : `"architecture" is "topk", but SAELens's format has no TopK transcoder; train "batchtopk", which becomes a JumpReLU transcoder`,
-  async open(parts) {
-    const { k, rescaleActsByDecoderNorm: rescaled, aux, thresholdAverage, d_sae } = parts.config;
-    return openSparseForm(parts, {
-      selector: await openRowSelector(parts, { k, rescaled, signed: false }),
-      rescaled,
-      signed: false,
-      levels: [{ end: d_sae, weight: 1 }],
-      aux,
-      ...(thresholdAverage ? { average: new ThresholdAverage(thresholdAverage) } : {}),
-    });
-  },
+  ...topkForms(({ k, rescaleActsByDecoderNorm: rescaled, aux, thresholdAverage, d_sae }) => ({
+    of: "rows",
+    k,
+    rescaled,
+    signed: false,
+    levels: [{ end: d_sae, weight: 1 }],
+    aux,
+    ...(thresholdAverage ? { average: new ThresholdAverage(thresholdAverage) } : {}),
+  })),
   finished: ({ k, rescaleActsByDecoderNorm: rescaled }) => ({
     architecture: "topk",
     options: { k, rescale_acts_by_decoder_norm: rescaled },

@@ -16,6 +16,7 @@ export class Session {
   readonly label: string;
   readonly #session: ort.InferenceSession;
   readonly #inputs: ReadonlyMap<string, Pick<Value, "dtype" | "dims">>;
+  readonly #outputs: readonly string[];
   readonly #onRelease: (session: Session) => void;
   #released = false;
 
@@ -30,6 +31,7 @@ export class Session {
     this.#session = session;
     this.#onRelease = onRelease;
     // Types only: the graph may hold weights.
+    this.#outputs = [...graph.outputs.keys()];
     this.#inputs = new Map(graph.inputs.map(({ name, dtype, dims }) => [name, { dtype, dims }]));
   }
 
@@ -49,16 +51,17 @@ export class Session {
 
   /**
    * The same for a graph that was loaded with `carries`: what it carries is fed from the state, and its next values stay
-   * on the device, where the state holds them back until `commit` or `discard`.
+   * on the device, where the state holds them back until `commit` or `discard`. All outputs are fetched: with some left
+   * out, ONNX Runtime 1.30 mistakes which of the others stay.
    */
   async advance(
     state: DeviceState,
     feeds: Readonly<Record<string, Tensor>>,
-    fetches: readonly string[],
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
     const next = state.names.map(nextName);
-    const results = await this.#run(feeds, state.feeds(), [...fetches, ...next], signal);
+    const results = await this.#run(feeds, state.feeds(), this.#outputs, signal);
+    const fetches = this.#outputs.filter((name) => !next.includes(name));
     state.hold(new Map(state.names.map((name) => [name, results[nextName(name)]!])));
     await new Promise(setImmediate);
     return hostTensors(results, fetches);

@@ -13,14 +13,16 @@ import { denseFeeds, DenseInputs, type DenseRecipe, raise, wholeStep } from "./d
 import { downstreamLoss } from "./downstream.ts";
 import type { Explanation, FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import type { Parameters } from "./parameters.ts";
-import { addStep, readStep, stepOutputs } from "./step-graph.ts";
+import { buildStep, readStep } from "./step-graph.ts";
 
 /** Loads the graph of a recipe. */
 export async function openDenseForm(all: FormParts, recipe: DenseRecipe): Promise<TrainingForm> {
   const { config, parameters, device } = all;
   const inputs = new DenseInputs(config, parameters);
   const { graph } = inputs;
-  const { model, gradients } = addStep(config, recipe, inputs, wholeStep);
+  const { model, gradients, outputs } = buildStep(config, recipe, inputs, wholeStep);
+  for (const [name, value] of outputs) graph.output(name, value);
+  if (inputs.dx_hat) graph.output("x_hat", cast(model.x_hat, "float32"));
   const error = sub(model.x_hat, inputs.target);
   graph.output("errors", cast(reduceSum(mul(error, error), [1]), "float32"));
   for (const [name, value] of gradients) graph.output(`grad ${name}`, cast(value, "float32"));
@@ -57,7 +59,7 @@ class DenseForm implements TrainingForm {
     const { config, parameters, recipe, session, graph } = this.#parts;
     raise(recipe, parameters);
     const mask = dead.before();
-    const fetches = stepOutputs(graph);
+    const fetches = [...graph.outputs.keys()].filter((it) => it !== "errors" && it !== "x_hat");
     const feeds = this.#feeds(batch, step, mask);
     const behind = await this.#behind(batch, feeds, signal);
     const out = await session.run({ ...feeds, ...behind?.feeds }, fetches, signal);

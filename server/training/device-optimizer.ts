@@ -4,7 +4,6 @@ import {
   add,
   cast,
   div,
-  identity,
   minimum,
   mul,
   reciprocal,
@@ -31,8 +30,8 @@ export function adamFactors({ adam }: OptimizerConfig, { step, lr }: { step: num
 }
 
 /**
- * Adds the next values of all parameters and averages to the graph's outputs, and `gradNorm`, the norm of all gradients
- * after projection and before clipping. `values` and `gradients` are by parameters' names.
+ * Adds the next values of all parameters and averages to the graph's outputs; returns the norm of all gradients after
+ * projection and before clipping, `[]`. `values` and `gradients` are by parameters' names.
  */
 export function addOptimizer(
   graph: Graph,
@@ -42,7 +41,7 @@ export function addOptimizer(
     values,
     gradients,
   }: { values: ReadonlyMap<string, Value>; gradients: ReadonlyMap<string, Value> },
-): void {
+): Value {
   const { adam, clipGradNorm, decoder } = config;
   const stepSize = graph.input("stepSize", "float32", []);
   const rootCorrection = graph.input("rootCorrection", "float32", []);
@@ -76,7 +75,7 @@ export function addOptimizer(
     graph.output(nextName(names.mean), nextMean);
     graph.output(nextName(names.square), nextSquare);
   });
-  graph.output("gradNorm", identity(norm));
+  return norm;
 }
 
 /** Takes from each row of the gradient its part along the parameter's row. */

@@ -17,7 +17,10 @@ import {
 import { adamFactors, addOptimizer, averageNames } from "./device-optimizer.ts";
 import type { Explanation, FormParts, Forward, StepFacts, TrainingForm } from "./form.ts";
 import type { Parameters } from "./parameters.ts";
-import { addStep, numbersOf, pack, packed, readStep } from "./step-graph.ts";
+import { buildStep, numbersOf, pack, readStep } from "./step-graph.ts";
+
+/** Output in which everything is joined that comes back. */
+const packed = "packed";
 
 /** Whether training can stay on the device. */
 export function canStay({ config, device }: Pick<FormParts, "config" | "device">): boolean {
@@ -150,10 +153,10 @@ export class ResidentForm implements TrainingForm {
         candidates: this.#candidates,
       });
       const feeds = this.#feeds(graph, batch, { step, lr, mask });
-      const all = await session.advance(this.#state, feeds, [packed], signal);
+      const all = await session.advance(this.#state, feeds, signal);
       const out = unpack(all[packed]!);
       const { least = 0, overlooked = 0 } = numbersOf("fact", out);
-      if (overlooked <= 0 || overlooked < least) return out;
+      if (!(overlooked > 0 && overlooked >= least)) return out;
       this.#state.discard();
       this.#candidates = Math.min(most, 4 * this.#candidates);
     }
@@ -169,9 +172,10 @@ export class ResidentForm implements TrainingForm {
     const single = device.keepsTensors;
     const inputs = new DenseInputs(config, parameters, { single, notNegative });
     const { graph, parameters: values } = inputs;
-    const { gradients } = addStep(config, this.#recipe, inputs, variant);
-    addOptimizer(graph, config, parameters, { values, gradients });
-    const unpack = pack(graph);
+    const { gradients, outputs } = buildStep(config, this.#recipe, inputs, variant);
+    const gradNorm = addOptimizer(graph, config, parameters, { values, gradients });
+    const { value, unpack } = pack(new Map([...outputs, ["gradNorm", gradNorm]]));
+    graph.output(packed, value);
     const carries = [...stateOf(parameters).keys()];
     const session = await device.load(graph, { label: graph.name, carries });
     const opened = { session, graph, unpack };

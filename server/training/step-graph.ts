@@ -1,7 +1,6 @@
 /** What every graph of a training step returns, and how it is read. */
 import { add, cast, concat, equal, mul, not, reduceSum, reshape } from "../graph/ops/index.ts";
-import type { Graph, Value } from "../graph/graph.ts";
-import { nextName } from "../runtime/device.ts";
+import type { Value } from "../graph/graph.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { CommonConfig } from "./common-config.ts";
 import {
@@ -15,16 +14,20 @@ import {
 import type { Forward } from "./form.ts";
 
 /**
- * Adds loss, parts, metrics and what fired to the graph's outputs; returns what was built and the gradients by
- * parameters' names.
+ * Builds a step: its gradients by parameters' names, and as outputs loss, parts, metrics, facts and how often each latent
+ * fired.
  */
-export function addStep(
+export function buildStep(
   config: CommonConfig,
   recipe: DenseRecipe,
   inputs: DenseInputs,
   variant: StepVariant,
-): { readonly model: DenseModel; readonly gradients: ReadonlyMap<string, Value> } {
-  const { graph, dx_hat } = inputs;
+): {
+  readonly model: DenseModel;
+  readonly gradients: ReadonlyMap<string, Value>;
+  readonly outputs: ReadonlyMap<string, Value>;
+} {
+  const { dx_hat } = inputs;
   const model = recipe.build(inputs, variant);
   const squaredError = model.squaredError ?? model.parts["mse_loss"]!;
   const parts = config.endToEnd
@@ -33,40 +36,30 @@ export function addStep(
   const loss = Object.values(parts).reduce((sum, part) => add(sum, part));
   const behind = dx_hat && reduceSum(mul(model.x_hat, dx_hat), [0, 1]);
   const all = gradientsOf(behind ? add(loss, behind) : loss, model, inputs);
-  graph.output("loss", loss);
-  graph.output("squared error", squaredError);
-  if (dx_hat) graph.output("x_hat", cast(model.x_hat, "float32"));
+  const outputs = new Map([
+    ["loss", loss],
+    ["squared error", squaredError],
+    ["counts", reduceSum(cast(not(equal(model.acts, 0)), "float32"), [0])],
+  ]);
   const named = { part: parts, metric: model.metrics ?? {}, fact: model.facts ?? {} };
   for (const [kind, values] of Object.entries(named))
-    for (const [name, value] of Object.entries(values)) graph.output(`${kind} ${name}`, value);
-  graph.output("counts", reduceSum(cast(not(equal(model.acts, 0)), "float32"), [0]));
-  return { model, gradients: all };
+    for (const [name, value] of Object.entries(values)) outputs.set(`${kind} ${name}`, value);
+  return { model, gradients: all, outputs };
 }
 
-/** The outputs that a step needs in our memory. */
-export function stepOutputs({ outputs }: Graph): string[] {
-  const others = ["errors", "x_hat"];
-  return [...outputs.keys()].filter((it) => !others.includes(it) && !it.startsWith(nextName("")));
-}
-
-/** Output in which `pack` joins others. */
-export const packed = "packed";
-
-/**
- * Joins outputs into one, because every output that leaves a GPU is waited for by itself. Returns what takes it apart again.
- */
-export function pack(graph: Graph): (out: Tensor) => Record<string, Tensor> {
-  const names = stepOutputs(graph);
-  const values = names.map((name) => cast(graph.outputs.get(name)!, "float32"));
-  graph.output(
-    packed,
-    concat(
-      values.map((it) => reshape(it, [-1])),
-      0,
-    ),
+/** Joins values into one, because every output that leaves a GPU is waited for by itself; and takes its elements apart again. */
+export function pack(outputs: ReadonlyMap<string, Value>): {
+  readonly value: Value;
+  readonly unpack: (out: Tensor) => Record<string, Tensor>;
+} {
+  const names = [...outputs.keys()];
+  const values = [...outputs.values()].map((value) => cast(value, "float32"));
+  const value = concat(
+    values.map((it) => reshape(it, [-1])),
+    0,
   );
   const sizes = values.map(({ dims }) => sizeOf(dims as readonly number[]));
-  return ({ data }) => {
+  const unpack = ({ data }: Tensor) => {
     let at = 0;
     const parts = names.map((name, i) => {
       const own = (data as Float32Array).subarray(at, (at += sizes[i]!));
@@ -74,6 +67,7 @@ export function pack(graph: Graph): (out: Tensor) => Record<string, Tensor> {
     });
     return Object.fromEntries(parts);
   };
+  return { value, unpack };
 }
 
 /** Outputs that are numbers, by the names after their kind. */

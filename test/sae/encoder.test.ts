@@ -128,7 +128,11 @@ describe("encoding", () => {
 
 describe("memory", () => {
   test("is planned per session and given back", async () => {
-    const { device: own } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 28 });
+    const { device: own } = await openDevice({
+      device: testDeviceName,
+      threads: 1,
+      memoryBudget: 2 ** 28,
+    });
     const first = await openSae(await loadSae(folder), own);
     const names = (): string[] => own.ledger.status().planned.map(({ what }) => what);
     expect(names()).toEqual([`SAE ${folder}: encoder`]);
@@ -147,7 +151,11 @@ describe("memory", () => {
   });
 
   test("an SAE that does not fit is refused before it is loaded", async () => {
-    const { device: small } = await openDevice({ device: testDeviceName, threads: 1, memoryBudget: 1000 });
+    const { device: small } = await openDevice({
+      device: testDeviceName,
+      threads: 1,
+      memoryBudget: 1000,
+    });
     await expect(loadSae(folder).then((it) => openSae(it, small))).rejects.toMatchObject({
       code: "doesNotFit",
     });

@@ -47,23 +47,24 @@ async function run(
   return { lines, state };
 }
 
+/** What is counted or set. */
+const facts = ({ dead, l0, step, lr }: StepResult) => ({ dead, l0, step, lr });
+
+/** All numbers, by name. */
+function numbers({ parts, metrics, ...line }: StepResult): Record<string, number> {
+  return { ...line, ...parts, ...metrics };
+}
+
 /** Lines that say the same to within `tolerance`; what is counted, exactly. */
 function expectSame(found: readonly StepResult[], wanted: readonly StepResult[]): void {
-  const numbers = ({ parts, metrics, dead, l0, step, lr, ...rest }: StepResult) => ({
-    ...rest,
-    ...parts,
-    ...metrics,
-  });
-  const facts = ({ dead, l0, step, lr }: StepResult) => ({ dead, l0, step, lr });
   expect(found.map(facts)).toEqual(wanted.map(facts));
   for (const [at, line] of found.entries()) {
-    const [a, b] = [numbers(line), numbers(wanted[at]!)] as Record<string, number | undefined>[];
-    expect(Object.keys(a!).sort()).toEqual(Object.keys(b!).sort());
-    for (const [name, value] of Object.entries(b!))
-      if (value !== undefined)
-        expect(Math.abs(a![name]! - value), `${name} of step ${at}`).toBeLessThanOrEqual(
-          1e-5 * Math.max(Math.abs(value), 1e-6),
-        );
+    const [own, other] = [numbers(line), numbers(wanted[at]!)];
+    expect(Object.keys(own).sort()).toEqual(Object.keys(other).sort());
+    for (const [name, value] of Object.entries(other))
+      expect(Math.abs(own[name]! - value), `${name} of step ${at}`).toBeLessThanOrEqual(
+        1e-5 * Math.max(Math.abs(value), 1e-6),
+      );
   }
 }
 

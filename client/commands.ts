@@ -19,6 +19,7 @@ import {
   importLabels,
   indexCorpus,
 } from "./explorer-commands.ts";
+import { getStarted, openDemo } from "./get-started.ts";
 import { absorptionCase } from "./absorption-case.ts";
 import { prepareAbsorption } from "./prepare-absorption.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
@@ -40,6 +41,8 @@ type Command = (parts: ClientParts, argument?: unknown) => unknown;
 
 /** Every command by its name after `latentWorkbench.`; a test compares it with package.json. */
 export const commands: Readonly<Record<string, Command>> = {
+  getStarted: ({ context }) => getStarted(context),
+  openDemo: ({ context }) => openDemo(context),
   openTextPage,
   toggleFile,
   chooseLm,

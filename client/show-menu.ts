@@ -49,6 +49,8 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
     { label: "$(list-ordered) Which decomposition helps?", command: "compareDecompositions" },
     { label: "$(beaker) Toy models", command: "openToyPage" },
     { label: "$(graph-line) Training", command: "openTrainingPage" },
+    separator("Help"),
+    { label: "$(book) Get started", command: "getStarted" },
     separator("Reader"),
     {
       label: "$(debug-restart) Restart reader",

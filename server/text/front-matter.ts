@@ -4,6 +4,8 @@ import type { ContextRule, FileProblem } from "./prompt-file.ts";
 
 /** The keys under `latent-workbench:`. */
 export interface FrontMatter {
+  /** Whether our key is there, whatever stands under it: the file wants to be read. */
+  readonly asked: boolean;
   readonly lm?: string;
   readonly saes?: readonly string[];
   readonly contexts?: ContextRule;
@@ -79,10 +81,12 @@ function readSettings(
 ): Omit<FrontMatter, "start" | "end"> {
   const ours = document.get(key, true);
   const offsets: Record<string, number> = {};
-  if (ours === undefined || ours === null) return { offsets };
+  const asked = document.has(key);
+  if (ours === undefined || ours === null || (isScalar(ours) && ours.value === null))
+    return { asked, offsets };
   if (!isMap(ours)) {
     problems.push({ text: `${key} must be a map with lm, saes, contexts`, offset: base });
-    return { offsets };
+    return { asked, offsets };
   }
   const settings: { lm?: string; saes?: string[]; contexts?: ContextRule } = {};
   for (const pair of ours.items as Pair[]) {
@@ -107,7 +111,7 @@ function readSettings(
     else
       problems.push({ text: `${key}: unknown key ${name}; known are lm, saes, contexts`, offset });
   }
-  return { ...settings, offsets };
+  return { asked, ...settings, offsets };
 }
 
 function offsetOf(node: unknown): number {

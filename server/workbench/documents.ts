@@ -41,7 +41,7 @@ export class OpenDocument {
   text = "";
   contexts: ContextState[] = [];
   choice: DocumentChoice = {};
-  hasFrontMatter = false;
+  asksToBeRead = false;
   problems: { text: string; offset: number }[] = [];
   /** Set by the user for this file; undefined: by the settings' patterns. */
   switchedOn: boolean | undefined;
@@ -98,7 +98,7 @@ export class OpenDocument {
     this.version = version;
     this.text = text;
     this.problems = [...problems];
-    this.hasFrontMatter = frontMatter !== undefined;
+    this.asksToBeRead = frontMatter?.asked === true;
     this.choice = frontMatter ?? {};
   }
 

@@ -137,7 +137,7 @@ export class Workbench {
   /** Whether a document is analysed: the user's word for this file, else front matter or the patterns. */
   isOn(document: OpenDocument): boolean {
     if (document.switchedOn !== undefined) return document.switchedOn;
-    if (document.choice.lm !== undefined || document.choice.saes !== undefined) return true;
+    if (document.asksToBeRead) return true;
     const path = decodeURIComponent(document.uri.replace(/^[a-z-]+:\/\//i, "").replace(/^\/+/, ""));
     return this.settings.files.some((pattern) => minimatch(path, pattern, { dot: true }));
   }

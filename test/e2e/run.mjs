@@ -212,6 +212,14 @@ await step("when the language server is killed it is restarted and says so", asy
   assert.match(text, /#\d+/);
 });
 
+await step("the walkthrough opens, and its demo text is read at once", async () => {
+  await runCommand(page, "Latent Workbench: Get Started");
+  await page.getByRole("button", { name: "Open Demo Text" }).click();
+  await waitForText(page, "latent-workbench:");
+  assert.match(await hover(page, "Albert", "L0"), /token 3 of 135/);
+  await shot("walkthrough-demo");
+});
+
 await step("nothing left the machine", () => {
   assert.deepEqual(outside(), []);
   const { processes, left } = server.network();

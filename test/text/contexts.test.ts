@@ -103,6 +103,7 @@ describe("front matter", () => {
       `line 10 (plain): @${text.indexOf("second")} "second"`,
     ]);
     expect(found.frontMatter).toEqual({
+      asked: true,
       lm: "demo",
       saes: ["a", "b"],
       contexts: "lines",

@@ -33,6 +33,18 @@ test("an edit re-reads its own context only; the others keep their readings wher
   expect(document.contexts[1]?.source.parts[0]?.fileStart).toBe(5);
 });
 
+test.each([
+  ["---\nlatent-workbench:\n  contexts: lines\n---\ntext", true],
+  ["---\nlatent-workbench:\n---\ntext", true],
+  ["---\ntitle: a\n---\ntext", false],
+  ["text", false],
+])("front matter with our key asks for the file to be read: %j", (text, asks) => {
+  const document = new OpenDocument("untitled:Untitled-1");
+  document.update(1, text, "file");
+  expect(document.asksToBeRead).toBe(asks);
+  expect(document.problems).toEqual([]);
+});
+
 test("two equal contexts do not share a reading", () => {
   const { document } = readDocument("same\nsame");
   document.update(2, "same\nsame\nsame", "lines");

@@ -108,6 +108,14 @@ export const tests: Readonly<Record<string, () => Promise<void>>> = {
     assert.match(contents.value, /#\d+/);
   },
 
+  "the demo text opens unsaved and is read at once": async () => {
+    await vscode.commands.executeCommand("latentWorkbench.openDemo");
+    const document = vscode.window.activeTextEditor?.document;
+    assert.ok(document?.isUntitled);
+    const contents = await hoverAt(document, "was");
+    assert.match(contents.value, /#5088/);
+  },
+
   "the text page opens beside the editor": async () => {
     await openEinstein();
     await vscode.commands.executeCommand("latentWorkbench.openTextPage");

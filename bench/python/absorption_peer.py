@@ -6,7 +6,7 @@ The stages, sizes and recipes of sae-bench 0.6.0 (evals/absorption): one prompt 
 probe by 50 epochs of Adam in batches of 64; a probe with L1 on the latents, encoded anew in every epoch; for each letter and
 k = 1 … 10 a logistic regression by scipy's L-BFGS, which is scikit-learn's, on latents encoded anew; then fresh prompts for
 the words that the probe is right about, and the projection rule. In its favour: only the layers up to the SAE are held and run
-(sae-bench runs the whole model). Prints one JSON object: {"ms", "stages", "words", "fraction", "peakMB", "versions"}.
+(sae-bench runs the whole model). Prints one JSON object: {"ms", "cpuMs", "stages", "words", "fraction", "peakMB", "versions"}.
 """
 
 import json
@@ -114,7 +114,8 @@ def f1(says, truth):
     return 2 * hits / max(1, says.sum() + truth.sum())
 
 
-stages, started = {}, time.perf_counter()
+usage = resource.getrusage(resource.RUSAGE_SELF)
+cpu, stages, started = usage.ru_utime + usage.ru_stime, {}, time.perf_counter()
 
 
 def stage(name):
@@ -172,14 +173,16 @@ with torch.inference_mode():
                 taken = min(taken, whole - carried)
                 fractions.append(float(taken / (taken + carried)))
 stage("absorption")
+usage = resource.getrusage(resource.RUSAGE_SELF)
 print(
     json.dumps(
         {
             "ms": sum(stages.values()),
+            "cpuMs": 1000 * (usage.ru_utime + usage.ru_stime - cpu),
             "stages": stages,
             "words": len(vocabulary),
             "fraction": float(np.mean(fractions)),
-            "peakMB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peakMB": usage.ru_maxrss / 1024,
             "versions": {it: version(it) for it in ("torch", "transformers", "sae-lens")},
         }
     )

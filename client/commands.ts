@@ -20,6 +20,7 @@ import {
   indexCorpus,
 } from "./explorer-commands.ts";
 import { getStarted, openDemo } from "./get-started.ts";
+import { findLatents } from "./find-latents.ts";
 import { absorptionCase } from "./absorption-case.ts";
 import { prepareAbsorption } from "./prepare-absorption.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
@@ -75,6 +76,7 @@ export const commands: Readonly<Record<string, Command>> = {
   openRunOutput,
   exploreLatents,
   exploreSelection,
+  findLatents,
   indexCorpus,
   importLabels,
   exportLabels,

@@ -9,6 +9,7 @@ import type {
   ExplorerPageEvents,
   LatentQuery,
 } from "../server/protocol/explorer.ts";
+import type { FindMethods } from "../server/protocol/find.ts";
 import type { PageMethods } from "../server/protocol/page.ts";
 import type { Handlers } from "../server/protocol/rpc.ts";
 import { besideEditor, passOn, SinglePage } from "./page-panel.ts";
@@ -25,7 +26,8 @@ const passedOn = [
   "latentPlaces",
   "testLatent",
   "setLabel",
-] as const satisfies readonly (keyof ExplorerMethods)[];
+  "foundLatents",
+] as const satisfies readonly (keyof ExplorerMethods | keyof FindMethods)[];
 
 type PageTable = Pick<PageMethods, (typeof passedOn)[number]> & ExplorerHostMethods;
 

@@ -46,7 +46,9 @@ export type LatentQuery =
       readonly uri: string;
       readonly startOffset: number;
       readonly endOffset: number;
-    };
+    }
+  /** What a search by examples found, best first. */
+  | { readonly kind: "found"; readonly search: string };
 
 /** A latent in a list. */
 export interface LatentItem {
@@ -59,6 +61,8 @@ export interface LatentItem {
   readonly max?: number;
   /** Figure of the search: cosine, correlation, activation. */
   readonly score?: number;
+  /** What else the search says of it, in words. */
+  readonly note?: string;
 }
 
 /** A label with where it comes from. */

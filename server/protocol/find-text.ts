@@ -1,8 +1,13 @@
 /** Latents that were found, in words. */
-import type { FoundLatents } from "./find.ts";
+import type { FoundLatent, FoundLatents } from "./find.ts";
 
 const header = ["latent", "set", "AUC", "F1", "(train)", "mean 1st", "mean 2nd", "fires 1st/2nd"];
 const widths = [8, 7, 7, 7, 8, 9, 9, 14];
+
+/** Of which of the two sets a latent speaks. */
+export function setName(set: FoundLatent["set"]): string {
+  return set === "positive" ? "first" : "second";
+}
 
 /** A table, with what stands beside it and what speaks against it. */
 export function foundText(
@@ -12,7 +17,7 @@ export function foundText(
   const { latents, combinations, baseline } = found;
   const rows = latents.map((it) => [
     `#${it.latent}`,
-    it.set === "positive" ? "first" : "second",
+    setName(it.set),
     ...[it.auc, it.f1, it.trainAuc].map(figure),
     ...[it.positiveMean, it.negativeMean].map((value) => value.toPrecision(3)),
     `${percent(it.positiveShare)} / ${percent(it.negativeShare)}`,
@@ -35,7 +40,7 @@ export function foundText(
 }
 
 /** What the figures are of, and what speaks against them. */
-function summaryLines({
+export function summaryLines({
   positives,
   negatives,
   heldPositives,

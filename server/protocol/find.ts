@@ -78,3 +78,22 @@ export interface FindParams {
 export interface FindReaderMethods {
   findLatents(params: FindParams): FoundLatents;
 }
+
+/** A stretch of an open document. */
+export interface FindSelection {
+  readonly uri: string;
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+/** A set of examples: stretches of open documents, or a file of which each line (each conversation) is one. */
+export type FindSet = { readonly selections: readonly FindSelection[] } | { readonly file: string };
+
+/** The part of the page table. */
+export interface FindMethods {
+  /** The name under which the explorer lists what was found (`LatentQuery` of the kind "found"), until the server ends. */
+  findByExamples(params: { sae: string; positive: FindSet; negative: FindSet; pool: FindPool }): {
+    search: string;
+  };
+  foundLatents(params: { search: string }): FoundLatents;
+}

@@ -8,6 +8,7 @@ import type { DecompositionMethods } from "./decompositions.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplainMethods } from "./explain.ts";
 import type { ExplorerMethods } from "./explorer.ts";
+import type { FindMethods } from "./find.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { OccurrenceMethods } from "./occurrences.ts";
 import type { SweepMethods } from "./absorption-sweep.ts";
@@ -157,6 +158,7 @@ export interface PageMethods
     ComparisonMethods,
     ExplorerMethods,
     ExplainMethods,
+    FindMethods,
     DecoderPageMethods,
     AbsorptionMethods,
     SweepMethods,

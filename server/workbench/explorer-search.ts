@@ -3,6 +3,8 @@ import { unreachable, UserError } from "../base/errors.ts";
 import type { LatentItem, LatentQuery } from "../protocol/explorer.ts";
 import type { SaeInfo } from "../protocol/reader.ts";
 import type { LatentIndex } from "../store/index-reader.ts";
+import { setName } from "../protocol/find-text.ts";
+import { foundBy } from "./found.ts";
 import { labelOf } from "./labels.ts";
 import { tokenRange } from "./positions.ts";
 import { latentsAt } from "./token-card.ts";
@@ -12,6 +14,7 @@ import type { Workbench } from "./workbench.ts";
 interface Ranked {
   readonly latents: ArrayLike<number>;
   readonly scores?: ArrayLike<number>;
+  readonly notes?: readonly string[];
 }
 
 /** Tokens shown of a latent without a label. */
@@ -30,11 +33,14 @@ export async function searchLatents(
   { query, from, to }: { query: LatentQuery; from: number; to: number },
   signal?: AbortSignal,
 ): Promise<{ total: number; items: LatentItem[] }> {
-  const { latents, scores } = await rank(place, query, signal);
+  const { latents, scores, notes } = await rank(place, query, signal);
   const end = Math.min(to, latents.length);
   const items: LatentItem[] = [];
   for (let at = Math.max(0, from); at < end; at++)
-    items.push(itemOf(place, latents[at]!, scores?.[at]));
+    items.push({
+      ...itemOf(place, latents[at]!, scores?.[at]),
+      ...(notes ? { note: notes[at]! } : {}),
+    });
   return { total: latents.length, items };
 }
 
@@ -63,6 +69,14 @@ async function rank(place: SearchPlace, query: LatentQuery, signal?: AbortSignal
     }
     case "selection":
       return bySelection(place, query, signal);
+    case "found": {
+      const { latents } = foundBy(place.workbench, query.search);
+      return {
+        latents: latents.map(({ latent }) => latent),
+        scores: latents.map(({ auc }) => auc),
+        notes: latents.map(({ set, f1 }) => `${setName(set)}, F1 ${f1.toFixed(2)}`),
+      };
+    }
     default:
       return unreachable(query);
   }

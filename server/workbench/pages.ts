@@ -22,6 +22,7 @@ import { decompositionHandlers } from "./decomposition-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { explainHandlers } from "./explain-handlers.ts";
 import { explorerHandlers } from "./explorer-handlers.ts";
+import { findHandlers } from "./find-handlers.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
@@ -54,6 +55,7 @@ export function pageHandlers(
     ...runHandlers(workbench),
     ...explorerHandlers(workbench),
     ...explainHandlers(workbench),
+    ...findHandlers(workbench, surroundings),
     ...decoderHandlers(workbench),
     ...absorptionHandlers(workbench, surroundings),
     openSweep: ({ folder }) => readSweep(folder),

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { UserError } from "../base/errors.ts";
 import type { ComparisonReaderMethods } from "../protocol/comparison.ts";
+import type { FindReaderMethods } from "../protocol/find.ts";
 import type { InterventionMethods, ReaderProgress } from "../protocol/interventions.ts";
 import type { ReaderMethods, ReaderSettings } from "../protocol/reader.ts";
 import { readerEnvironment } from "../protocol/reader-environment.ts";
@@ -32,7 +33,7 @@ type Report = (text: string, fraction: number) => void;
 
 type ReaderCaller = Caller<ReaderMethods>;
 
-type ProgressMethods = InterventionMethods & ComparisonReaderMethods;
+type ProgressMethods = InterventionMethods & ComparisonReaderMethods & FindReaderMethods;
 
 /** One reader process at a time; `generation` counts the ended ones, so that what was loaded can be loaded again. */
 export class ReaderProcess {

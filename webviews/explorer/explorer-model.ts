@@ -10,6 +10,7 @@ import type {
   LatentPlace,
   LatentQuery,
 } from "../../server/protocol/explorer.ts";
+import type { FindMethods, FoundLatents } from "../../server/protocol/find.ts";
 import type { Caller } from "../../server/protocol/rpc.ts";
 
 /** What the page may call. */
@@ -23,6 +24,7 @@ export type ExplorerTable = Pick<
   | "testLatent"
   | "setLabel"
 > &
+  Pick<FindMethods, "foundLatents"> &
   ExplorerHostMethods;
 
 /** How the search box is read. */
@@ -40,6 +42,8 @@ export interface ExplorerState {
   readonly order: ListOrder;
   /** A query that no box spells, such as what fires on a selection. */
   readonly given: LatentQuery | undefined;
+  /** What a search by examples came to, while its latents are listed. */
+  readonly found: FoundLatents | undefined;
   readonly items: readonly LatentItem[];
   readonly total: number;
   /** Place in the list that arrow keys move. */
@@ -76,6 +80,7 @@ const initial: ExplorerState = {
   text: "",
   order: "latent",
   given: undefined,
+  found: undefined,
   items: [],
   total: 0,
   active: 0,
@@ -189,8 +194,13 @@ export class ExplorerModel {
     this.#set({ listProblem: undefined });
     try {
       const to = Math.max(pageSize, this.#state.active + pageSize / 2);
-      const found = await this.#host.call("latents", { sae, query, from: 0, to });
-      if (number === this.#listNumber) this.#set(found);
+      const [list, found] = await Promise.all([
+        this.#host.call("latents", { sae, query, from: 0, to }),
+        query.kind === "found"
+          ? this.#host.call("foundLatents", { search: query.search })
+          : undefined,
+      ]);
+      if (number === this.#listNumber) this.#set({ ...list, found });
     } catch (error) {
       if (number !== this.#listNumber || isAbort(error)) return;
       this.#set({ items: [], total: 0, listProblem: textOf(error) });

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { ExplorerSae, LatentItem } from "../../server/protocol/explorer.ts";
 import { figure } from "../text/heat-modes.ts";
 import { visibleText } from "../text/visible-text.ts";
+import { Found } from "./found.tsx";
 import type { PageProps } from "./explorer-page.tsx";
 import type { ListOrder, SearchMode } from "./explorer-model.ts";
 
@@ -37,6 +38,13 @@ export function LatentList({ model, state, sae }: PageProps & { sae: ExplorerSae
             Show all
           </button>
         </p>
+      )}
+      {state.found && given?.kind === "found" && (
+        <Found
+          found={state.found}
+          open={(it) => void model.open(it)}
+          showAll={() => model.type("")}
+        />
       )}
       <p class="quiet" role="status">
         {listProblem ?? `${total} latents`}
@@ -182,7 +190,7 @@ function Item(props: {
   open: () => void;
 }): JSX.Element {
   const { item, isActive, isOpen, open } = props;
-  const { latent, label, tokens, density, score } = item;
+  const { latent, label, tokens, density, score, note } = item;
   return (
     // The search box has the keyboard and says which option is active.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
@@ -199,6 +207,7 @@ function Item(props: {
           ? visibleText(label)
           : tokens && <em>{tokens.map((it) => `“${visibleText(it)}”`).join(" ")}</em>}
       </span>
+      {note !== undefined && <span class="quiet">{note}</span>}
       <span class="number quiet">
         {score !== undefined
           ? figure(score)

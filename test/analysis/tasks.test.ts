@@ -99,6 +99,33 @@ test.each([
   expect(writer.draw([word], new SeededRandom(1))).toEqual(examples);
 });
 
+test("a whole prompt begins with the part that is read, and the token of each label's answer comes behind it", async () => {
+  const task = await builtInTask("sae-bench");
+  const words = wordsOf(task, tokenizer, { seed: 0 });
+  const writer = new PromptWriter(task, tokenizer, { examples: words, prependBos: true });
+  const word = words.find(({ text }) => text === " for")!;
+  const written = writer.write(word, writer.draw([word], new SeededRandom(1)))!;
+  expect([...written.wholeIds.subarray(0, written.ids.length)]).toEqual([...written.ids]);
+  expect(tokenizer.decode(written.wholeIds.subarray(written.ids.length))).toBe(
+    " has the first letter:",
+  );
+  const answers = writer.answerTokens(written).map((id) => tokenizer.tokenText(id));
+  expect(answers).toEqual(Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (letter) => ` ${letter}`));
+});
+
+test.each([
+  [{ one: "^ a", other: "^ b" }, " the {label}", /answers for one and other begin with the same/],
+  [{ ing: "^ a", other: "^ b" }, "{label}", /the answer for ing changes the tokens of the prompt/],
+])("answers between which no logit decides are refused: %j", async (labels, answer, message) => {
+  const prompt = { template: "{word} end", answer, examples: 1 };
+  const file = JSON.stringify({ labels: { kind: "regex", labels }, prompt });
+  const task = await parseTask(file, "test", noFile);
+  const writer = new PromptWriter(task, tokenizer, { examples: [], prependBos: false });
+  const id = tokenizer.encode(" for").ids[0]!;
+  const written = writer.write({ id, text: " for", labels: [0] }, [])!;
+  expect(() => writer.answerTokens(written)).toThrow(message);
+});
+
 describeWith(shared("goldens/saebench"), "SAEBench's prompts", () => {
   test("its vocabulary is ours, and ours are in its form", async () => {
     const smollm = readTokenizer(readFacts(shared("models/smollm2/tokenizer.json")));

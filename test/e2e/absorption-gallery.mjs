@@ -107,6 +107,68 @@ await look("a case from a text", opened, async (page) => {
   await checkAccessibility(page);
 });
 
+for (const theme of Object.keys(themes)) {
+  const fake = fakeAbsorption();
+  await look(
+    `causal rule ${theme}`,
+    fake,
+    async (page) => {
+      await page.getByRole("button", { name: "Measure" }).press("Enter");
+      await page.getByLabel("words of a label, at most").fill("20");
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await page.locator(".effects tbody tr").first().waitFor();
+      assert.deepEqual(fake.causallyAsked, [
+        { sae: "resid2-6144-k2", labels: "first-letter", words: 20 },
+      ]);
+      // The absorbed word is looked at first; each step says its figure, with a minus as long as a plus.
+      const steps = await page.locator(".steps li").allInnerTexts();
+      assert.equal(steps.length, 5);
+      assert.match(steps[0], /^yes: .*misses it \(score −1\.25\)/);
+      assert.match(steps[2], /^yes: removing the first latent lowers .*#5982, score −4\.72/);
+      assert.match(steps[4], /^yes: .*cosine 0\.418, at least 0\.025/);
+      const effects = await page.locator(".effects tbody tr").allInnerTexts();
+      assert.equal(effects.length, 6);
+      assert.match(effects[0], /main latents.*−1\.973.*−2\.073 … −1\.873.*443/s);
+      await page.getByLabel("effects of removal, over").selectOption("label");
+      assert.equal(await page.locator(".effects tbody tr").count(), 3);
+      const judged = page.getByRole("region", { name: "Words judged by their effects" });
+      await judged.getByRole("button", { name: "few" }).press("Enter");
+      const partial = await page.locator(".steps li").allInnerTexts();
+      assert.equal(partial.length, 6);
+      assert.match(partial[1], /^no: main latents are silent \(activations sum to 55\.10\)/);
+      assert.match(partial[2], /^yes: for absorption in part.*at most −0\.1 \(−0\.62\)/);
+      await page.getByText("Prompt", { exact: true }).click();
+      // A label that the rule was not asked about.
+      await page.locator(".labels").getByRole("button", { name: "q" }).press("Enter");
+      await page.getByText("was not judged by this rule").waitFor();
+      await page.locator(".labels").getByRole("button", { name: "f", exact: true }).press("Enter");
+      await page
+        .getByRole("heading", { name: "By the paper's causal rule" })
+        .scrollIntoViewIfNeeded();
+      const hyphens = await page.evaluate(() => document.body.innerText.match(/(^|\s)-\d/g));
+      assert.equal(hyphens, null);
+      await checkAccessibility(page);
+    },
+    { theme, height: 1900 },
+  );
+}
+
+await look("causal rule under way", fakeAbsorption({ slow: "causal" }), async (page) => {
+  await page.getByRole("button", { name: "Measure" }).click();
+  await page.getByRole("button", { name: "Judge by effects" }).click();
+  await page.getByText("resid2-6144-k2: encoding").waitFor();
+  await checkAccessibility(page);
+  await page.getByRole("button", { name: "Cancel judging" }).click();
+});
+
+await look("causal rule in running text", fakeAbsorption(), async (page) => {
+  await page.getByLabel("words in").selectOption("text");
+  await page.getByRole("button", { name: "Measure" }).click();
+  await page.getByText("running text asks nothing").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Judge by effects" }).count(), 0);
+});
+
 await look("measuring", fakeAbsorption({ slow: true }), async (page) => {
   await page.getByLabel("words in").selectOption("text");
   await page.getByRole("button", { name: "Texts…" }).click();
@@ -127,6 +189,8 @@ await look(
   async (page) => {
     await page.getByRole("button", { name: "Measure" }).click();
     await page.getByText("<img").first().waitFor();
+    await page.getByRole("button", { name: "Judge by effects" }).click();
+    await page.locator(".prompt", { hasText: "<img" }).waitFor({ state: "attached" });
     await page.getByRole("button", { name: "Find" }).click();
     await page.locator(".place", { hasText: "<img" }).first().waitFor();
     assert.equal(await page.evaluate(() => window.hacked), undefined);

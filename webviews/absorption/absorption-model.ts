@@ -10,6 +10,7 @@ import type {
 import type { AbsorptionCase } from "../../server/protocol/occurrences.ts";
 import { type DecoderHost, problemText } from "../decoders/decoder-host.ts";
 import { visibleText } from "../text/visible-text.ts";
+import { CausalModel } from "./causal-model.ts";
 import { PlacesModel } from "./places-model.ts";
 
 /** What the form holds. */
@@ -56,6 +57,8 @@ export class AbsorptionModel {
   #cancel: AbortController | undefined;
   /** Where words and latents stand in the workspace. */
   readonly places: PlacesModel;
+  /** What the paper's rule says of what was measured. */
+  readonly causal: CausalModel;
   #state: AbsorptionState = {
     form: { sae: "", labels: "", setting: "prompts", texts: [] },
     listed: page,
@@ -65,6 +68,7 @@ export class AbsorptionModel {
     this.#host = host;
     this.#onChange = onChange;
     this.places = new PlacesModel(host, onChange);
+    this.causal = new CausalModel(host, onChange);
   }
 
   /** The document whose models are meant. */
@@ -132,6 +136,7 @@ export class AbsorptionModel {
       };
       const measured = await this.#host.call("measureAbsorption", question, cancel.signal);
       this.#set({ measured });
+      this.causal.about(question);
       this.chooseLabel(firstLook(measured.report.labels));
     });
     clearInterval(timer);
@@ -146,6 +151,7 @@ export class AbsorptionModel {
 
   /** Looks at a label, and at its most absorbed word. */
   chooseLabel(label: LabelReport | undefined): void {
+    this.causal.chooseLabel(label?.label);
     this.#set({ label, word: label && byAbsorption(label.words)[0], listed: page });
   }
 

@@ -3,6 +3,7 @@ import type { AbsorptionReport, AbsorptionSetting } from "../../server/protocol/
 import { textsText } from "../decoders/texts-text.ts";
 import { visibleText } from "../text/visible-text.ts";
 import type { AbsorptionModel, AbsorptionState } from "./absorption-model.ts";
+import { CausalSection } from "./causal-section.tsx";
 import { LabelDetails } from "./label-details.tsx";
 import { LabelsTable, percent } from "./labels-table.tsx";
 import { Places } from "./places.tsx";
@@ -36,6 +37,7 @@ export function AbsorptionPage({ model, state }: PageProps): JSX.Element {
             {label && (
               <LabelDetails model={model} state={state} label={label} names={measured.names} />
             )}
+            <CausalSection causal={model.causal} names={measured.names} />
             <Places
               places={model.places}
               about={{ ...measured.report, uri: model.uri }}

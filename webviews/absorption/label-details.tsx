@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import type { LabelReport, WordReport } from "../../server/protocol/absorption.ts";
 import { ShareBar, signed } from "../attribution/share-bar.tsx";
+import { decimal } from "../decoders/decimal.ts";
 import { LatentName } from "../decoders/latent-name.tsx";
 import { visibleText } from "../text/visible-text.ts";
 import {
@@ -31,7 +32,7 @@ export function LabelDetails(props: Details): JSX.Element {
         {label.main.map(({ latent, cosine }, at) => (
           <span key={latent}>
             {at > 0 && ", "}
-            <Name latent={latent} names={names} /> (cosine with the probe {cosine.toFixed(2)})
+            <Name latent={latent} names={names} /> (cosine with the probe {decimal(cosine, 2)})
           </span>
         ))}
         . {label.words.length} words of which the probe is right; by the rule {label.full} absorbed,{" "}
@@ -60,7 +61,8 @@ export function LabelDetails(props: Details): JSX.Element {
   );
 }
 
-function Name({ latent, names }: { latent: number } & Pick<Details, "names">): JSX.Element {
+/** A latent by its number and its label. */
+export function Name({ latent, names }: { latent: number } & Pick<Details, "names">): JSX.Element {
   const label = names[String(latent)];
   return <LatentName named={{ latent, ...(label === undefined ? {} : { label }) }} />;
 }
@@ -85,7 +87,7 @@ function Absorbers({ model, state, label, names }: Details): JSX.Element {
               <td>
                 <Name latent={latent} names={names} />
               </td>
-              <td class="number">{cosine.toFixed(2)}</td>
+              <td class="number">{decimal(cosine, 2)}</td>
               <td class="number">{percent(meanShare)}</td>
               <td>
                 {words.map((text, at) => {
@@ -135,8 +137,8 @@ function Words({ model, state, label }: Details): JSX.Element {
                 </button>
               </th>
               <td>{verdict(label, word)}</td>
-              <td class="number">{word.projection.toFixed(2)}</td>
-              <td class="number">{word.mainProjection.toFixed(2)}</td>
+              <td class="number">{decimal(word.projection, 2)}</td>
+              <td class="number">{decimal(word.mainProjection, 2)}</td>
               <td class="number">{word.fraction.toFixed(3)}</td>
             </tr>
           ))}
@@ -204,9 +206,9 @@ export function Split(props: {
               <td class="number">{signed(projectionOf(part))}</td>
               <td class="number">{percent(projectionOf(part) / word.projection)}</td>
               <td class="number">
-                {part.kind === "latent" ? part.share.activation.toFixed(2) : "–"}
+                {part.kind === "latent" ? decimal(part.share.activation, 2) : "–"}
               </td>
-              <td class="number">{part.kind === "latent" ? part.share.cosine.toFixed(2) : "–"}</td>
+              <td class="number">{part.kind === "latent" ? decimal(part.share.cosine, 2) : "–"}</td>
             </tr>
           ))}
         </tbody>

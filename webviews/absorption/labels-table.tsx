@@ -1,6 +1,7 @@
 /** Labels and their latents. */
 import type { JSX } from "preact";
 import type { LabelReport, MeasuredAbsorption } from "../../server/protocol/absorption.ts";
+import { decimal } from "../decoders/decimal.ts";
 import { visibleText } from "../text/visible-text.ts";
 import type { AbsorptionModel, AbsorptionState } from "./absorption-model.ts";
 
@@ -87,5 +88,5 @@ function Row(props: { label: LabelReport; isChosen: boolean; onChoose: () => voi
 
 /** A share for people. */
 export function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
+  return `${decimal(share * 100, 1)} %`;
 }

@@ -154,7 +154,7 @@ for (const theme of Object.keys(themes)) {
   );
 }
 
-await look("causal rule under way", fakeAbsorption({ slow: "causal" }), async (page) => {
+await look("causal rule under way", fakeAbsorption({ slowCausal: true }), async (page) => {
   await page.getByRole("button", { name: "Measure" }).click();
   await page.getByRole("button", { name: "Judge by effects" }).click();
   await page.getByText("resid2-6144-k2: encoding").waitFor();

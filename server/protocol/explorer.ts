@@ -104,6 +104,8 @@ export interface LatentDashboard {
     readonly bottom: readonly { text: string; value: number }[];
   };
   readonly metaLatents?: { readonly meta: string; readonly parts: readonly RelatedLatent[] };
+  /** Beside other SAEs in use; those not compared yet are left out, and news come when they are. */
+  readonly counterparts: readonly CounterpartRow[];
   /** What the index says; absent without one. */
   readonly corpus?: {
     readonly count: number;
@@ -151,6 +153,28 @@ export interface LatentPlace extends FilePlace {
   readonly act: number;
 }
 
+/** A word of an open document at which a prepared task found absorption. */
+export interface AbsorbedPlace extends FilePlace {
+  readonly task: string;
+  readonly label: string;
+  /** The main latents, which are silent there. */
+  readonly silent: readonly number[];
+  /** The latent that carries most of the feature's direction in their place. */
+  readonly absorber?: number;
+}
+
+/** What a latent is beside another SAE on the same hook point, by the cosine of decoder rows. */
+export interface CounterpartRow {
+  readonly sae: string;
+  /**
+   * Beside a narrower SAE "novel", with its most similar latent, or "reconstruction", with those above the cosine rule
+   * (`server/protocol/stitching.ts`). Beside a wider SAE "source", with its latents above the rule.
+   */
+  readonly kind: "novel" | "reconstruction" | "source";
+  /** By cosine, which is `value`; at most ten. */
+  readonly latents: readonly RelatedLatent[];
+}
+
 /** The part of the table that is about latents. */
 export interface ExplorerMethods {
   /** SAEs in use, of the document or of all. */
@@ -165,10 +189,12 @@ export interface ExplorerMethods {
   };
   latentDashboard(params: { sae: string; latent: number }): LatentDashboard;
   latentContexts(params: { sae: string; latent: number }): { contexts: LatentContext[] };
-  /** Where it is active in open documents that are analysed, in their order; at most `limit`. */
+  /** Where it is active in open documents that are analysed, in their order; at most `limit`. Also where it was absorbed. */
   latentPlaces(params: { sae: string; latent: number; limit: number }): {
     places: LatentPlace[];
     total: number;
+    /** Where it was absorbed or absorbs, at most `limit`. */
+    absorbed: AbsorbedPlace[];
   };
   /** Reads a text of one's own. */
   testLatent(params: { sae: string; latent: number; text: string }): { context: LatentContext };

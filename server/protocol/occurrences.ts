@@ -2,9 +2,10 @@
 import type { TokenAbsorption } from "./absorption.ts";
 import type { FilePlace } from "./explorer.ts";
 
-/** What is looked for: where a latent fires, or words that a prepared task judges by one of its labels. */
+/** What is looked for: where a latent fires, where it was absorbed or absorbs, or words that a prepared task judges by one of its labels. */
 export type SoughtPlaces =
   | { readonly kind: "latent"; readonly latent: number }
+  | { readonly kind: "absorbed"; readonly latent: number }
   | {
       readonly kind: "label";
       readonly task: string;

@@ -51,10 +51,16 @@ export class DecoderFacts {
 
   /** What latents of a wide SAE are to a narrow one, once that is known. */
   counterpart(wide: string, narrow: string): ((latent: number) => Counterpart) | undefined {
+    const known = this.relation(wide, narrow);
+    return known && ((latent) => counterpartOf(known, latent));
+  }
+
+  /** The cosines of a wide SAE's decoder rows with a narrow one's, once they are known. */
+  relation(wide: string, narrow: string): Relation | undefined {
     this.#forget();
     const key = `${wide}\n${narrow}`;
     const known = this.#relations.get(key);
-    if (known) return (latent) => counterpartOf(known, latent);
+    if (known) return known;
     this.#later(`relation ${key}`, async () => {
       this.#relations.set(key, await this.#reader.call("relation", { wide, narrow }));
     });

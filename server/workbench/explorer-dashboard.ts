@@ -1,5 +1,8 @@
 /** All about one latent, from the index, the labels, the reader and open documents. */
+import type { TokenAbsorption } from "../protocol/absorption.ts";
 import type {
+  AbsorbedPlace,
+  ExplorerMethods,
   LatentContext,
   LatentDashboard,
   LatentPlace,
@@ -8,6 +11,8 @@ import type {
 import type { SaeInfo } from "../protocol/reader.ts";
 import { noExample } from "../store/latent-index.ts";
 import type { LatentIndex } from "../store/index-reader.ts";
+import { counterpartsOf } from "./counterparts.ts";
+import { absorberOf } from "./judged-words.ts";
 import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
 import { placesIn } from "./file-places.ts";
@@ -46,6 +51,11 @@ export async function dashboard(
     ...(id === undefined ? {} : { neuronpediaId: id }),
     ...(logits ? { logits } : {}),
     ...(metaLatents ? { metaLatents } : {}),
+    counterparts: counterpartsOf(
+      { sae, latent, saes: point.set.saes },
+      workbench.decoders,
+      (other, it) => labelOf(workbench.latentsFile, other, it),
+    ),
     ...(corpus ? { corpus } : {}),
   };
 }
@@ -77,8 +87,9 @@ export async function placesOf(
   { workbench, sae, latent }: LatentPoint,
   limit: number,
   signal?: AbortSignal,
-): Promise<{ places: LatentPlace[]; total: number }> {
+): Promise<ReturnType<ExplorerMethods["latentPlaces"]>> {
   const places: LatentPlace[] = [];
+  const absorbed: AbsorbedPlace[] = [];
   let total = 0;
   for (const document of workbench.documents.values()) {
     if (!workbench.isOn(document)) continue;
@@ -89,8 +100,23 @@ export async function placesOf(
     total += found.length;
     for (const place of found.slice(0, limit - places.length))
       places.push({ ...place, act: place.act ?? 0 });
+    const cases = { workbench, sae: sae.id, sought: { kind: "absorbed", latent }, signal } as const;
+    for (const { verdict, ...place } of await placesIn(document, cases))
+      if (verdict && absorbed.length < limit) absorbed.push({ ...place, ...roles(verdict) });
   }
-  return { places, total };
+  return { places, total, absorbed };
+}
+
+function roles(
+  verdict: TokenAbsorption,
+): Pick<AbsorbedPlace, "task" | "label" | "silent" | "absorber"> {
+  const absorber = absorberOf(verdict);
+  return {
+    task: verdict.task,
+    label: verdict.label ?? "",
+    silent: (verdict.main ?? []).map(({ latent }) => latent),
+    ...(absorber === undefined ? {} : { absorber }),
+  };
 }
 
 /** A text of one's own, read by the model and the SAE. */

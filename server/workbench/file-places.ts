@@ -5,7 +5,7 @@ import type { Occurrence, SoughtPlaces } from "../protocol/occurrences.ts";
 import type { ContextReading } from "../protocol/reader.ts";
 import { LineStarts } from "../text/line-starts.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
-import { judgedIn, type JudgedWord } from "./judged-words.ts";
+import { absorberOf, judgedIn, type JudgedWord } from "./judged-words.ts";
 import { tokenRange } from "./positions.ts";
 import { latentsAt } from "./token-card.ts";
 import type { Workbench } from "./workbench.ts";
@@ -51,9 +51,13 @@ function soughtIn(
   sae: string,
   sought: SoughtPlaces,
 ): Place[] {
-  if (sought.kind === "label")
+  if (sought.kind !== "latent")
     return judged
-      .filter(({ verdict, text }) => isSought(sought, verdict, text))
+      .filter(({ verdict, text }) =>
+        sought.kind === "label"
+          ? isSought(sought, verdict, text)
+          : takesPart(sought.latent, verdict),
+      )
       .map(({ verdict, startOffset, endOffset }) => ({ verdict, startOffset, endOffset }));
   const places: Place[] = [];
   for (let token = 0; token < reading.tokens.ids.length; token++) {
@@ -77,6 +81,12 @@ function isSought(
     verdict.label === label &&
     (word === undefined || text.trim() === word.trim())
   );
+}
+
+/** Whether a latent was absorbed at a word, or absorbed another one there. */
+function takesPart(latent: number, verdict: JudgedWord["verdict"]): boolean {
+  const isMain = verdict.main?.some((it) => it.latent === latent) === true;
+  return verdict.verdict === "absorbed" && (isMain || absorberOf(verdict) === latent);
 }
 
 /** The line of a place, cut around it. */

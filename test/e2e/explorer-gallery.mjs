@@ -218,6 +218,7 @@ function fakeLatents({ index = true, text = "compass directions", start = {} } =
     neuronpediaId: `demo/2-res/${latent}`,
     logits: { top: logits(1), bottom: index ? logits(-1) : [] },
     metaLatents: { meta: "meta-512", parts: related },
+    counterparts: [{ sae: "demo-narrow", kind: "reconstruction", latents: related }],
     ...(index
       ? {
           corpus: {
@@ -318,7 +319,23 @@ function fakeLatents({ index = true, text = "compass directions", start = {} } =
               )
           : [],
       }),
-      latentPlaces: () => ({
+      latentPlaces: ({ latent }) => ({
+        absorbed: [
+          {
+            uri: "file:///a.prompt.md",
+            name: "a.prompt.md",
+            line: 7,
+            startOffset: 90,
+            endOffset: 94,
+            text: " for",
+            before: "",
+            after: " has the first letter:",
+            task: "first-letter",
+            label: "F",
+            silent: [latent],
+            absorber: 3098,
+          },
+        ],
         total: 2,
         places: [4, 40].map((startOffset) => ({
           uri: "file:///a.prompt.md",

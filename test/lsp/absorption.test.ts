@@ -89,6 +89,14 @@ test("nothing is said before a task is prepared; then for, from and have are abs
     const hover = await hoverOn(firingUri, firing, word);
     expect(hover, word).toMatch(/\*\*fires[^*]*\*\* · first-letter “f”: .*main #1527 \d+/);
   }
+  // The dashboards of both latents list the case.
+  for (const latent of [1527, 5982]) {
+    const { absorbed: cases } = await client.page("latentPlaces", { sae: k2, latent, limit: 20 });
+    const found = cases.find((it) => it.text === " for");
+    expect(found, String(latent)).toMatchObject({ label: "f", absorber: 5982 });
+    expect(found?.silent).toContain(1527);
+    expect(cases.some((it) => it.text === " found")).toBe(false);
+  }
   // The prompts' probe says nothing of a word in running text.
   const plain = await client.open(
     promptPath("plain.prompt.md"),

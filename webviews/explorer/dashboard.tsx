@@ -7,6 +7,14 @@ import { ContextLine, Contexts } from "./contexts.tsx";
 import type { PageProps } from "./explorer-page.tsx";
 import { Histogram } from "./histogram.tsx";
 import { Labels } from "./labels.tsx";
+import { Places } from "./latent-places.tsx";
+
+/** What a latent is beside another SAE. */
+const kinds = {
+  novel: "Novel beside",
+  reconstruction: "Reconstruction of",
+  source: "Again in",
+} as const;
 
 /** Right side of the page. */
 export function Dashboard({ model, state }: PageProps): JSX.Element {
@@ -78,6 +86,19 @@ export function Dashboard({ model, state }: PageProps): JSX.Element {
           meaning="Activation on its decoder row"
           list={metaLatents.parts}
         />
+      )}
+      {dashboard.counterparts.length > 0 && (
+        <div class="row">
+          {dashboard.counterparts.map(({ sae, kind, latents }) => (
+            <Related
+              key={sae}
+              title={`${kinds[kind]} ${sae}`}
+              meaning="Cosine of decoder rows"
+              list={latents}
+              open={(other) => void model.select({ sae, latent: other })}
+            />
+          ))}
+        </div>
       )}
       <Places model={model} state={state} />
     </main>
@@ -265,40 +286,5 @@ function Related(props: {
         ))}
       </tbody>
     </table>
-  );
-}
-
-function Places({ model, state }: PageProps): JSX.Element {
-  const { places } = state;
-  return (
-    <section class="places" aria-label="Open documents">
-      <h2>In open documents</h2>
-      {!places && <p class="quiet">Reading the open documents…</p>}
-      {places?.total === 0 && <p class="quiet">It fires nowhere in the documents that are read.</p>}
-      {places && places.places.length > 0 && (
-        <ul>
-          {places.places.map((place) => (
-            <li key={`${place.uri} ${place.startOffset}`}>
-              <button class="place" onClick={() => model.reveal(place)}>
-                <span class="quiet">
-                  {visibleText(place.name)}:{place.line + 1}
-                </span>{" "}
-                <span class="snippet">
-                  {visibleText(place.before)}
-                  <mark>{visibleText(place.text)}</mark>
-                  {visibleText(place.after)}
-                </span>{" "}
-                <span class="number quiet">{figure(place.act)}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-      {places && places.total > places.places.length && (
-        <p class="quiet">
-          The first {places.places.length} of {places.total}.
-        </p>
-      )}
-    </section>
   );
 }

@@ -4,10 +4,10 @@ import type {
   ExplorerHostMethods,
   ExplorerMethods,
   ExplorerSae,
+  FilePlace,
   LatentContext,
   LatentDashboard,
   LatentItem,
-  LatentPlace,
   LatentQuery,
 } from "../../server/protocol/explorer.ts";
 import type { FindMethods, FoundLatents } from "../../server/protocol/find.ts";
@@ -51,7 +51,7 @@ export interface ExplorerState {
   readonly latent: number | undefined;
   readonly dashboard: LatentDashboard | undefined;
   readonly contexts: readonly LatentContext[];
-  readonly places: { readonly places: readonly LatentPlace[]; readonly total: number } | undefined;
+  readonly places: ReturnType<ExplorerMethods["latentPlaces"]> | undefined;
   readonly testText: string;
   readonly test: LatentContext | undefined;
   /** Text of the label while it is edited. */
@@ -248,7 +248,7 @@ export class ExplorerModel {
     await Promise.all([this.#loadLatent(), this.search()]);
   }
 
-  reveal(place: LatentPlace): void {
+  reveal(place: FilePlace): void {
     const { uri, startOffset, endOffset } = place;
     void this.#ask(() => this.#host.call("reveal", { uri, startOffset, endOffset }));
   }

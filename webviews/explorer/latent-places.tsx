@@ -8,7 +8,7 @@ import type { PageProps } from "./explorer-page.tsx";
 /** The lists. */
 export function Places({ model, state }: PageProps): JSX.Element {
   const { places, latent = -1 } = state;
-  const reveal = (place: FilePlace): void => void model.reveal(place);
+  const reveal = (place: FilePlace): void => model.reveal(place);
   return (
     <section class="places" aria-label="Open documents">
       <h2>In open documents</h2>

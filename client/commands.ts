@@ -23,6 +23,7 @@ import { getStarted, openDemo } from "./get-started.ts";
 import { findLatents } from "./find-latents.ts";
 import { absorptionCase } from "./absorption-case.ts";
 import { prepareAbsorption } from "./prepare-absorption.ts";
+import { managePins } from "./pins.ts";
 import { pinLatent, unpinAll, unpinLatent } from "./pin-latent.ts";
 import {
   deleteRun,
@@ -53,6 +54,7 @@ export const commands: Readonly<Record<string, Command>> = {
   pinLatent,
   unpinLatent,
   unpinAll,
+  managePins,
   attributeNext,
   steer,
   compareWithHead,

@@ -21,6 +21,7 @@ import {
 import { FileSwitches } from "./file-switches.ts";
 import { HeatDecorations } from "./heat-decorations.ts";
 import { showLatentsView } from "./latents-view.ts";
+import { showPins } from "./pins.ts";
 import { Runs } from "./runs.ts";
 import { RunsProgress } from "./runs-progress.ts";
 import { showRunsView } from "./runs-view.ts";
@@ -107,6 +108,7 @@ export function activate(context: vscode.ExtensionContext): LatentWorkbenchApi {
     pages,
     reports,
     showStatusBar(statuses),
+    showPins(server, heat, log),
   );
   context.subscriptions.push(
     ...registerCommands(parts),

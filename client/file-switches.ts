@@ -7,7 +7,7 @@ import type { ServerConnection } from "./server-connection.ts";
 
 const key = "latentWorkbench.switchedFiles";
 
-/** The switches by URI. */
+/** The switches by URI; all cells of a notebook have one. */
 export class FileSwitches implements vscode.Disposable {
   readonly #memory: vscode.Memento;
   readonly #server: ServerConnection;
@@ -27,13 +27,17 @@ export class FileSwitches implements vscode.Disposable {
 
   /** True or false where the user decided; undefined where the settings' patterns do. */
   get(uri: string): boolean | undefined {
-    return this.#all()[uri];
+    return this.#all()[fileOf(uri)];
   }
 
-  /** Switches a file on or off. */
+  /** Switches a file on or off; of a notebook's cell, the notebook. */
   async set(uri: string, on: boolean): Promise<void> {
-    await this.#memory.update(key, { ...this.#all(), [uri]: on });
-    await this.#server.call("switchFile", { uri, on });
+    const file = fileOf(uri);
+    await this.#memory.update(key, { ...this.#all(), [file]: on });
+    const cells = vscode.workspace.textDocuments
+      .map((document) => document.uri.toString())
+      .filter((other) => other !== uri && fileOf(other) === file);
+    for (const one of [uri, ...cells]) await this.#server.call("switchFile", { uri: one, on });
   }
 
   dispose(): void {
@@ -43,4 +47,9 @@ export class FileSwitches implements vscode.Disposable {
   #all(): Readonly<Record<string, boolean>> {
     return this.#memory.get<Record<string, boolean>>(key, {});
   }
+}
+
+/** The file of a document: of a notebook's cell the notebook, which the cell's URI names before its fragment. */
+function fileOf(uri: string): string {
+  return uri.startsWith("vscode-notebook-cell:") ? (uri.split("#")[0] ?? uri) : uri;
 }

@@ -6,8 +6,10 @@
 import * as vscode from "vscode";
 import { isCancelled } from "../server/base/errors.ts";
 import { type HeatSpan, heatSteps } from "../server/protocol/page.ts";
+import type { PinMark } from "../server/protocol/pins.ts";
 import { isText } from "./documents.ts";
 import { spansByStep } from "./heat-spans.ts";
+import { PinDecorations, rangeOf } from "./pin-decorations.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** Which heat is shown. */
@@ -22,6 +24,8 @@ const margin = 20;
 interface Painted {
   readonly version: number;
   readonly spans: readonly HeatSpan[];
+  /** Lines in which pinned latents fire. */
+  readonly marks: readonly PinMark[];
 }
 
 /** The decorations of all visible editors. */
@@ -30,9 +34,14 @@ export class HeatDecorations implements vscode.Disposable {
   readonly #server: ServerConnection;
   readonly #log: vscode.LogOutputChannel;
   readonly #types: readonly vscode.TextEditorDecorationType[];
+  readonly #pins = new PinDecorations();
   readonly #byUri = new Map<string, Painted>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #subscriptions: vscode.Disposable[];
+  readonly #shown = new vscode.EventEmitter<ShownHeat>();
+
+  /** Another heat is shown. */
+  readonly onShown = this.#shown.event;
 
   constructor(memory: vscode.Memento, server: ServerConnection, log: vscode.LogOutputChannel) {
     this.#memory = memory;
@@ -47,6 +56,8 @@ export class HeatDecorations implements vscode.Disposable {
     );
     this.#subscriptions = [
       ...this.#types,
+      this.#pins,
+      this.#shown,
       vscode.window.onDidChangeVisibleTextEditors((editors) => {
         for (const editor of editors) this.#paint(editor);
         this.#askAll();
@@ -73,6 +84,7 @@ export class HeatDecorations implements vscode.Disposable {
     this.#byUri.clear();
     for (const editor of vscode.window.visibleTextEditors) this.#paint(editor);
     this.#askAll();
+    this.#shown.fire(shown);
   }
 
   /** The spans that are painted for a document. */
@@ -109,9 +121,11 @@ export class HeatDecorations implements vscode.Disposable {
     const uri = document.uri.toString();
     try {
       const { version, spans } = await this.#server.call("heat", { uri, ...lines, mode: shown });
+      const { marks } =
+        shown === "pinned" ? await this.#server.call("pinMarks", { uri }) : { marks: [] };
       // An answer about another version would paint the wrong characters; a notice follows for the new one.
       if (version !== document.version || shown !== this.shown) return;
-      this.#byUri.set(uri, { version, spans });
+      this.#byUri.set(uri, { version, spans, marks });
     } catch (error) {
       if (isCancelled(error)) return;
       this.#log.debug(`heat of ${uri}: ${String(error)}`);
@@ -125,15 +139,14 @@ export class HeatDecorations implements vscode.Disposable {
     const painted = this.#byUri.get(editor.document.uri.toString());
     // Ranges of an older version were moved along by the editor; painting them anew would undo that.
     if (painted && painted.version !== editor.document.version) return;
-    const steps = spansByStep(painted?.spans ?? []);
+    const spans = painted?.spans ?? [];
+    this.#pins.paint(editor, spans);
+    this.#pins.mark(editor, painted?.marks ?? []);
+    const steps = spansByStep(spans.filter(({ colour }) => colour === undefined));
     for (const [step, type] of this.#types.entries()) {
       editor.setDecorations(type, (steps[step] ?? []).map(rangeOf));
     }
   }
-}
-
-function rangeOf({ startLine, startCharacter, endLine, endCharacter }: HeatSpan): vscode.Range {
-  return new vscode.Range(startLine, startCharacter, endLine, endCharacter);
 }
 
 /** The lines that any visible editor shows of a document, with a margin. */

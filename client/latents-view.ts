@@ -81,11 +81,14 @@ function itemOf(node: Node, saes: readonly ExplorerSae[]): vscode.TreeItem {
       return item;
     }
     case "pin": {
-      const { sae, latent, label } = node.pin;
+      const { sae, latent, label, colour } = node.pin;
       const item = new vscode.TreeItem(`#${latent}`, none);
       item.description = label ?? sae;
       item.tooltip = `Latent ${latent} of ${sae}${label === undefined ? "" : `: ${label}`}`;
-      item.iconPath = new vscode.ThemeIcon("pin");
+      item.iconPath = new vscode.ThemeIcon(
+        "pin",
+        new vscode.ThemeColor(`latentWorkbench.pin${colour}`),
+      );
       item.contextValue = "pin";
       item.command = explore({ sae, latent });
       return item;

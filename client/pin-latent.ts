@@ -2,8 +2,10 @@
 import * as vscode from "vscode";
 import { UserError } from "../server/base/errors.ts";
 import type { TokenCard } from "../server/protocol/page.ts";
+import { tooManyPins } from "../server/protocol/pins.ts";
 import { asRecord, type ClientParts } from "./client-parts.ts";
 import { activeTextEditor } from "./documents.ts";
+import { askForPin } from "./pins.ts";
 
 /** A latent of an SAE. */
 export interface LatentName {
@@ -14,9 +16,22 @@ export interface LatentName {
 /** Pins the latent of a link, or asks for one of those at the cursor or any other by its index. */
 export async function pinLatent(parts: ClientParts, argument?: unknown): Promise<void> {
   const chosen = latentOf(argument) ?? (await askForLatent(parts, "Pin a latent"));
-  if (!chosen) return;
-  await parts.server.call("pin", chosen);
+  if (!chosen || !(await pinOrReplace(parts, chosen))) return;
   if (parts.heat.shown !== "pinned") await parts.heat.show("pinned");
+}
+
+/** Pins a latent; where all colours are taken, in place of one that the user chooses. False if none is chosen. */
+async function pinOrReplace({ server }: ClientParts, chosen: LatentName): Promise<boolean> {
+  try {
+    await server.call("pin", chosen);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== tooManyPins) throw error;
+    const old = await askForPin(server);
+    if (!old) return false;
+    await server.call("unpin", { sae: old.sae, latent: old.latent });
+    await server.call("pin", chosen);
+  }
+  return true;
 }
 
 /** Unpins the latent of a link. */
@@ -25,12 +40,10 @@ export async function unpinLatent({ server }: ClientParts, argument?: unknown): 
   if (named) await server.call("unpin", named);
 }
 
-/** Unpins everything that is pinned for the active file. */
+/** Unpins everything that is pinned. */
 export async function unpinAll({ server }: ClientParts): Promise<void> {
-  const uri = activeTextEditor()?.document.uri.toString();
-  if (uri === undefined) return;
-  const { pinned } = await server.call("overview", { uri });
-  for (const { sae, latent } of pinned) await server.call("unpin", { sae, latent });
+  const { pins } = await server.call("pins", {});
+  for (const { sae, latent } of pins) await server.call("unpin", { sae, latent });
 }
 
 /** Asks for one of the latents at the cursor or any other by its index. */

@@ -25,6 +25,7 @@ export async function showMenu({ statuses, heat }: ClientParts): Promise<void> {
       { label: "$(open-preview) Open text page", command: "openTextPage" },
       { label: "$(flame) Show heat…", description: heat.shown, command: "showHeat" },
       { label: "$(pin) Pin a latent…", command: "pinLatent" },
+      { label: "$(pinned) Pinned latents…", command: "managePins" },
       { label: "$(git-merge) Attribute next token", command: "attributeNext" },
       { label: "$(compass) Steer…", command: "steer" },
       { label: "$(git-compare) Compare latents with git HEAD", command: "compareWithHead" },

@@ -164,11 +164,16 @@ export class HeadlessClient {
   /** Opens a file, or the given text under the file's name; returns its uri. */
   async open(path: string, text?: string, languageId = "plaintext"): Promise<string> {
     const uri = pathToFileURL(path).href;
+    await this.openUri(uri, text ?? readFileSync(path, "utf8"), languageId);
+    return uri;
+  }
+
+  /** Opens a text under a URI, such as that of a notebook's cell. */
+  async openUri(uri: string, text: string, languageId = "plaintext"): Promise<void> {
     this.#versions.set(uri, 1);
     await this.connection.sendNotification("textDocument/didOpen", {
-      textDocument: { uri, languageId, version: 1, text: text ?? readFileSync(path, "utf8") },
+      textDocument: { uri, languageId, version: 1, text },
     });
-    return uri;
   }
 
   /** Edits an open document; returns its new version. */

@@ -4,6 +4,7 @@ import { findingText, isAbout, ruleFindings, type RuleSeverity } from "../text/l
 import { LineStarts } from "../text/line-starts.ts";
 import type { OpenDocument } from "../workbench/documents.ts";
 import { labelOf } from "../workbench/labels.ts";
+import { patternPath } from "../workbench/places.ts";
 import type { Workbench } from "../workbench/workbench.ts";
 import { absorptionDiagnostics } from "./absorption-diagnostics.ts";
 import { visible } from "./markdown.ts";
@@ -54,7 +55,7 @@ export class Problems {
 }
 
 function brokenRules(workbench: Workbench, document: OpenDocument): Diagnostic[] {
-  const path = decodeURIComponent(document.uri.replace(/^[a-z-]+:\/\//i, ""));
+  const path = patternPath(document.uri);
   const rules = (workbench.latentsFile?.rules ?? []).filter((rule) => isAbout(rule, path));
   const set = workbench.models.ready(workbench.choiceFor(document));
   if (rules.length === 0 || !set || !workbench.isOn(document)) return [];

@@ -219,6 +219,8 @@ export interface ExplorerPin {
   readonly sae: string;
   readonly latent: number;
   readonly label?: string;
+  /** The number of its colour. */
+  readonly colour: number;
 }
 
 /** What the explorer page may ask of its host, the editor's client, beside `ExplorerMethods` that the host passes on. */

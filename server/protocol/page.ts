@@ -12,6 +12,7 @@ import type { FindMethods } from "./find.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { OccurrenceMethods } from "./occurrences.ts";
 import type { SweepMethods } from "./absorption-sweep.ts";
+import type { PinMethods, ShownPin } from "./pins.ts";
 import type { RunMethods } from "./runs.ts";
 import type { Counterpart } from "./stitching.ts";
 import type { ToyMethods } from "./toy.ts";
@@ -42,7 +43,7 @@ export interface TextOverview {
   readonly saes: readonly PageSae[];
   readonly device?: string;
   readonly contexts: readonly { index: number; title: string; tokens: number }[];
-  readonly pinned: readonly PinnedLatent[];
+  readonly pinned: readonly ShownPin[];
   readonly problems: readonly string[];
   /** "off": the file is not analysed; the page offers to switch it on. */
   readonly state: "ready" | "working" | "off" | "failed";
@@ -64,6 +65,8 @@ export interface PageToken {
   readonly inserted: boolean;
   /** In [0, 1], for colouring. */
   readonly heat: number;
+  /** The number of a pin's colour, where a pinned latent gives the heat. */
+  readonly colour?: number;
   /** The figure behind the heat, in its own units; null where it does not exist. */
   readonly value: number | null;
   /** Offsets in the file, UTF-16; absent for inserted tokens. */
@@ -147,12 +150,16 @@ export interface HeatSpan {
   readonly endCharacter: number;
   readonly heat: number;
   readonly value: number;
+  /** Of pinned latents: the colour of the one that is strongest by its own scale, and those of the others that fire here. */
+  readonly colour?: number;
+  readonly also?: readonly number[];
 }
 
 /** The table. */
 export interface PageMethods
   extends
     RunMethods,
+    PinMethods,
     ToyMethods,
     CauseMethods,
     ComparisonMethods,

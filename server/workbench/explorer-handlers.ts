@@ -100,10 +100,10 @@ async function explorerSaes(
   return {
     lm: set.lm.id,
     saes: [...set.saes, ...set.metas].map((sae) => explorerSae(workbench, set, sae)),
-    pinned: workbench.pinned.map(({ sae: id, latent }) => {
+    pinned: workbench.pinned.map(({ sae: id, latent, colour }) => {
       const sae = set.saes.find((it) => it.id === id);
       const label = sae && labelOf(workbench.latentsFile, sae, latent);
-      return { sae: id, latent, ...(label === undefined ? {} : { label }) };
+      return { sae: id, latent, colour, ...(label === undefined ? {} : { label }) };
     }),
   };
 }

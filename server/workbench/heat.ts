@@ -1,6 +1,7 @@
 /** Figures of tokens as colours: one number per token, and its place between 0 and 1. */
 import { unreachable } from "../base/errors.ts";
-import type { HeatMode, PinnedLatent } from "../protocol/page.ts";
+import type { HeatMode } from "../protocol/page.ts";
+import type { Pin } from "../protocol/pins.ts";
 import type { ContextReading, PredictionReading } from "../protocol/reader.ts";
 
 /** A figure per token with the scale that turns it into heat. */
@@ -10,13 +11,16 @@ export interface Heat {
   readonly min: number;
   readonly max: number;
   readonly unit: string;
+  /** Where tokens have scales of their own: the place on it, in [0, 1], and the number of its colour, 0 for none. */
+  readonly shares?: Float32Array;
+  readonly colours?: Uint8Array;
 }
 
 /** What a mode is computed from. */
 export interface HeatSource {
   readonly reading: ContextReading;
   readonly sae: string;
-  readonly pinned: readonly PinnedLatent[];
+  readonly pinned: readonly Pin[];
   /** Largest activation seen of a latent anywhere. */
   readonly maxActivation: (latent: number) => number;
   readonly predictions?: PredictionReading;
@@ -45,7 +49,8 @@ export function heatOf(mode: HeatMode, source: HeatSource): Heat {
 }
 
 /** Where a value lies on a heat's scale, in [0, 1]; 0 for NaN. */
-export function heatAt({ values, min, max }: Heat, token: number): number {
+export function heatAt({ values, min, max, shares }: Heat, token: number): number {
+  if (shares) return shares[token] ?? 0;
   const value = values[token] as number;
   if (Number.isNaN(value) || max <= min) return 0;
   return Math.min(1, Math.max(0, (value - min) / (max - min)));
@@ -59,21 +64,43 @@ function strongest({ reading, sae }: HeatSource): Float32Array {
   });
 }
 
-function pinned(source: HeatSource): Heat {
-  const { reading, sae } = source;
-  const wanted = new Set(source.pinned.filter((it) => it.sae === sae).map((it) => it.latent));
+/** Each pin of the SAE has a scale of its own; the strongest by it colours a token. */
+function pinned({ reading, sae, pinned: pins, maxActivation }: HeatSource): Heat {
+  const nTokens = reading.tokens.ids.length;
+  const values = new Float32Array(nTokens);
+  const shares = new Float32Array(nTokens);
+  const colours = new Uint8Array(nTokens);
+  let largest = 0;
+  for (const pin of pins.filter((it) => it.sae === sae)) {
+    const acts = activationsOf(reading, pin);
+    const max = Math.max(acts.max, maxActivation(pin.latent));
+    largest = Math.max(largest, max);
+    for (const [token, value] of acts.values.entries()) {
+      const share = max === 0 ? 0 : Math.min(1, value / max);
+      if (share <= (shares[token] as number)) continue;
+      values[token] = value;
+      shares[token] = share;
+      colours[token] = pin.colour;
+    }
+  }
+  return { values, min: 0, max: largest, unit: "activation", shares, colours };
+}
+
+/** |activation| of a latent at each token, and the largest of all tokens but the first. `[tokens]` */
+export function activationsOf(
+  reading: ContextReading,
+  { sae, latent }: { readonly sae: string; readonly latent: number },
+): { values: Float32Array; max: number } {
   const row = reading.saes[sae];
   let max = 0;
   const values = perToken(reading, (token) => {
-    let largest = 0;
-    for (let at = row?.offsets[token] ?? 0; at < (row?.offsets[token + 1] ?? 0); at++)
-      if (wanted.has(row?.latents[at] as number))
-        largest = Math.max(largest, Math.abs(row?.acts[at] as number));
-    if ((reading.position[token] ?? 0) > 0) max = Math.max(max, largest);
-    return largest;
+    const from = row?.offsets[token] ?? 0;
+    const at = row?.latents.subarray(from, row.offsets[token + 1]).indexOf(latent) ?? -1;
+    const value = at < 0 ? 0 : Math.abs(row?.acts[from + at] ?? 0);
+    if ((reading.position[token] ?? 0) > 0) max = Math.max(max, value);
+    return value;
   });
-  const seen = [...wanted].map(source.maxActivation);
-  return { values, min: 0, max: Math.max(max, ...seen), unit: "activation" };
+  return { values, max };
 }
 
 function l0({ reading, sae }: HeatSource): Float32Array {

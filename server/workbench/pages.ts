@@ -28,13 +28,14 @@ import { labelOf } from "./labels.ts";
 import type { ModelSet } from "./models.ts";
 import { LineStarts } from "../text/line-starts.ts";
 import { occurrenceHandlers } from "./occurrence-handlers.ts";
-import { pin, unpin } from "./pins.ts";
-import { tokenAt, tokenRange } from "./positions.ts";
+import { pinMarks, pinSpans } from "./pin-heat.ts";
+import { pin, shownPins, unpin } from "./pins.ts";
+import { contextAt, tokenAt, tokenRange } from "./positions.ts";
 import { runHandlers } from "./runs-handlers.ts";
 import { readSweep } from "./sweep-folder.ts";
 import { latentsAt } from "./token-card.ts";
 import { runToyProcess } from "./toy-process.ts";
-import { contextAt, type Workbench } from "./workbench.ts";
+import type { Workbench } from "./workbench.ts";
 
 /** What pages need from the surroundings of the workbench. */
 export interface PageSurroundings {
@@ -112,6 +113,13 @@ export function pageHandlers(
       unpin(workbench, latent);
       return null;
     },
+    pins: () => ({ pins: shownPins(workbench) }),
+    pinMarks: async ({ uri }, signal) => {
+      const document = workbench.document(uri);
+      const { version } = document;
+      const on = workbench.isOn(document) && workbench.pinned.length > 0;
+      return { version, marks: on ? await pinMarks(workbench, document, signal) : [] };
+    },
     status: ({ uri }) => workbench.status(workbench.document(uri)),
     switchFile: ({ uri, on }) => {
       workbench.switchFile(uri, on);
@@ -178,7 +186,7 @@ async function overview(workbench: Workbench, uri: string): Promise<TextOverview
     saes: set?.saes.map((sae) => pageSae(workbench, sae)) ?? [],
     device: workbench.device,
     contexts,
-    pinned: workbench.pinned.map((pin) => withLabel(workbench, set, pin)),
+    pinned: shownPins(workbench),
     problems,
     state: status.state,
   };
@@ -203,16 +211,6 @@ function pageSae(workbench: Workbench, sae: SaeInfo): PageSae {
         }
       : {}),
   };
-}
-
-function withLabel(
-  workbench: Workbench,
-  set: ModelSet | undefined,
-  pin: { sae: string; latent: number; label?: string },
-) {
-  const sae = set?.saes.find((it) => it.id === pin.sae);
-  const label = pin.label ?? (sae && labelOf(workbench.latentsFile, sae, pin.latent));
-  return { ...pin, ...(label === undefined ? {} : { label }) };
 }
 
 async function tokens(
@@ -250,6 +248,7 @@ function pageToken(workbench: Workbench, found: Found, colours: Heat, index: num
     special: (flags & tokenFlags.special) !== 0,
     inserted: (flags & tokenFlags.inserted) !== 0,
     heat: heatAt(colours, index),
+    ...(colours.colours?.[index] ? { colour: colours.colours[index] } : {}),
     value: Number.isNaN(value) ? null : value,
     ...tokenRange(state.source, reading.tokens, index),
     description: `${JSON.stringify(text)}, token ${index + 1} of ${reading.tokens.ids.length}, ${
@@ -294,6 +293,8 @@ async function heat(
   const lines = new LineStarts(document.text);
   const from = lines.startOf(fromLine);
   const to = lines.startOf(toLine + 1);
+  if (mode === "pinned")
+    return { version, spans: await pinSpans(workbench, document, { from, to }, signal) };
   const spans: HeatSpan[] = [];
   for (const [context, { source }] of document.contexts.entries()) {
     const first = source.parts[0]?.fileStart ?? 0;

@@ -5,9 +5,22 @@ import { exists, readText } from "../files/disk.ts";
 import { placeOf } from "../files/written-path.ts";
 import { type LatentsFile, parseLatentsFile } from "../text/latents-file.ts";
 
-/** The folder of a document on disk; none for others. */
+/** The folder of a document on disk, or of the notebook of a cell; none for others. */
 export function folderOf(uri: string): string[] {
-  return uri.startsWith("file:") ? [dirname(fileURLToPath(uri))] : [];
+  const file = notebookOf(uri) ?? uri;
+  return file.startsWith("file:") ? [dirname(fileURLToPath(file))] : [];
+}
+
+/** The path of a document's file, as patterns are compared with it: without its scheme and the slash that it begins with. */
+export function patternPath(uri: string): string {
+  const file = notebookOf(uri) ?? uri;
+  return decodeURIComponent(file.replace(/^[a-z-]+:\/\//i, "").replace(/^\/+/, ""));
+}
+
+/** The file of a notebook's cell: `vscode-notebook-cell:` and the notebook's place with the cell's name as fragment. */
+function notebookOf(uri: string): string | undefined {
+  const path = /^vscode-notebook-cell:(?:\/\/[^/]*)?([^#]*)/.exec(uri)?.[1];
+  return path === undefined ? undefined : `file://${path}`;
 }
 
 /** Reads `latents.jsonc` of the first folder that has one; undefined when none has. */

@@ -1,6 +1,7 @@
 /** Between offsets of a file and tokens, in UTF-16 code units. */
 import type { ContextSource, ContextTokens } from "../protocol/context.ts";
 import { fileOffset } from "../text/contexts.ts";
+import type { OpenDocument } from "./documents.ts";
 
 /** Range of a token in the file; undefined for tokens that BOS policy or template put in. */
 export function tokenRange(
@@ -14,6 +15,15 @@ export function tokenRange(
     startOffset: fileOffset(source, part, tokens.start[index] ?? 0),
     endOffset: fileOffset(source, part, tokens.end[index] ?? 0),
   };
+}
+
+/** The context that an offset of the file lies in; the end of the last one belongs to it. */
+export function contextAt(document: OpenDocument, offset: number): number | undefined {
+  const index = document.contexts.findIndex(({ source }) => {
+    const { startOffset, endOffset } = contextRange(source);
+    return offset >= startOffset && offset <= endOffset;
+  });
+  return index < 0 ? undefined : index;
 }
 
 /** Range of a context in the file, from its first part to its last. */

@@ -5,7 +5,8 @@
 import { minimatch } from "minimatch";
 import { UserError } from "../base/errors.ts";
 import { placeOf } from "../files/written-path.ts";
-import type { DocumentStatus, PinnedLatent, TokenCard } from "../protocol/page.ts";
+import type { DocumentStatus, TokenCard } from "../protocol/page.ts";
+import type { Pin } from "../protocol/pins.ts";
 import type { ContextReading, ReaderInfo, SaeInfo } from "../protocol/reader.ts";
 import type { LatentsFile, SaeEntry } from "../text/latents-file.ts";
 import { Analyses, bosPoliciesOf } from "./analyses.ts";
@@ -15,8 +16,9 @@ import { LatentFacts } from "./latent-facts.ts";
 import { Indexes } from "./indexes.ts";
 import { LabelStore } from "./label-store.ts";
 import { type Choice, Models, type ModelSet } from "./models.ts";
-import { folderOf, readLatentsFile } from "./places.ts";
-import { contextRange, tokenAt } from "./positions.ts";
+import { withColours } from "./pins.ts";
+import { folderOf, patternPath, readLatentsFile } from "./places.ts";
+import { contextAt, tokenAt } from "./positions.ts";
 import { type ReaderExit, ReaderProcess } from "./reader-process.ts";
 import { Runs } from "./runs.ts";
 import type { Settings } from "./settings.ts";
@@ -63,7 +65,7 @@ export class Workbench {
   readonly runs: Runs;
   readonly options: WorkbenchOptions;
   settings: Settings;
-  pinned: PinnedLatent[] = [];
+  pinned: Pin[] = [];
   readonly labels: LabelStore;
   readonly indexes: Indexes;
   /** With the labels of the labels folder over its own. */
@@ -138,7 +140,7 @@ export class Workbench {
   isOn(document: OpenDocument): boolean {
     if (document.switchedOn !== undefined) return document.switchedOn;
     if (document.asksToBeRead) return true;
-    const path = decodeURIComponent(document.uri.replace(/^[a-z-]+:\/\//i, "").replace(/^\/+/, ""));
+    const path = patternPath(document.uri);
     return this.settings.files.some((pattern) => minimatch(path, pattern, { dot: true }));
   }
 
@@ -181,7 +183,7 @@ export class Workbench {
   reloadLatentsFile(): void {
     try {
       const file = readLatentsFile(this.options.workspaceFolders);
-      this.pinned = [...(file?.pinned ?? this.pinned)];
+      this.pinned = withColours(file?.pinned ?? this.pinned);
       this.ownLabels = file?.labels ?? {};
       this.latentsFile = file;
     } catch (error) {
@@ -380,15 +382,6 @@ export class Workbench {
     }
     this.options.onReaderExit(exit);
   }
-}
-
-/** The context that an offset of the file lies in; the end of the last one belongs to it. */
-export function contextAt(document: OpenDocument, offset: number): number | undefined {
-  const index = document.contexts.findIndex(({ source }) => {
-    const { startOffset, endOffset } = contextRange(source);
-    return offset >= startOffset && offset <= endOffset;
-  });
-  return index < 0 ? undefined : index;
 }
 
 function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {

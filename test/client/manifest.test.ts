@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { heatSteps } from "../../server/protocol/page.ts";
+import { maxPins, pinSteps } from "../../server/protocol/pins.ts";
 import { readSettings } from "../../server/workbench/settings.ts";
 import { repoRoot } from "../parts.ts";
 
@@ -86,6 +87,11 @@ test("there is a colour for every step of heat", () => {
   const ids = manifest.contributes.colors.map(({ id }) => id);
   for (let step = 1; step <= heatSteps; step++)
     expect(ids).toContain(`latentWorkbench.heat${step}`);
+  for (let colour = 1; colour <= maxPins; colour++) {
+    expect(ids).toContain(`latentWorkbench.pin${colour}`);
+    for (let step = 1; step <= pinSteps; step++)
+      expect(ids).toContain(`latentWorkbench.pin${colour}Heat${step}`);
+  }
 });
 
 test("the schema and the icon are there", () => {

@@ -80,6 +80,7 @@ export function fakePages({ change = {}, tokens = 120, texts, labels = true } = 
           special: index === 0,
           inserted: index === 0,
           heat,
+          ...(mode === "pinned" ? { colour: (index % Math.max(1, pinned.length)) + 1 } : {}),
           value: heat * 12,
           ...(index === 0 ? {} : { startOffset: index * 5, endOffset: index * 5 + 5 }),
           description: `${JSON.stringify(textAt(index))}, token ${index + 1} of ${tokens}, strongest latent 5 at 3.1`,
@@ -113,7 +114,8 @@ export function fakePages({ change = {}, tokens = 120, texts, labels = true } = 
       ],
     }),
     tokenAt: () => null,
-    pin: ({ sae, latent: index }) => void pinned.push({ sae, latent: index }),
+    pin: ({ sae, latent: index }) =>
+      void pinned.push({ sae, latent: index, colour: pinned.length + 1, max: 30.6 }),
     unpin: ({ sae, latent: index }) => {
       const at = pinned.findIndex((it) => it.sae === sae && it.latent === index);
       if (at >= 0) pinned.splice(at, 1);

@@ -165,6 +165,16 @@ await look("pin", pinning, async (page) => {
     () => page.getByLabel("Heat").inputValue(),
     (mode) => mode === "pinned",
   );
+  await page.locator(".latents button").nth(1).click();
+  await page.locator(".pin-scale").nth(1).waitFor();
+  assert.equal(await page.locator(".pin-scale").count(), 2);
+  const colour = (pin) =>
+    page
+      .locator(`.strip .heat5.pin${pin}`)
+      .first()
+      .evaluate((it) => getComputedStyle(it).backgroundColor);
+  assert.notEqual(await colour(1), await colour(2));
+  await checkAccessibility(page);
 });
 
 await look("all latents on demand", fakePages(), async (page) => {

@@ -5,7 +5,7 @@ import type { ContextTokens } from "../../server/protocol/context.ts";
 import { readContexts } from "../../server/text/contexts.ts";
 import { OpenDocument } from "../../server/workbench/documents.ts";
 import { tokenAt, tokenRange } from "../../server/workbench/positions.ts";
-import { contextAt } from "../../server/workbench/workbench.ts";
+import { contextAt } from "../../server/workbench/positions.ts";
 
 /** A document whose contexts have readings that only count. */
 function readDocument(text: string): { document: OpenDocument; controllers: AbortController[] } {

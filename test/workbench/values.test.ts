@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { placeOf } from "../../server/files/written-path.ts";
 import { parseLatentsFile } from "../../server/text/latents-file.ts";
 import { heatAt, heatOf } from "../../server/workbench/heat.ts";
-import { folderOf } from "../../server/workbench/places.ts";
+import { withColours } from "../../server/workbench/pins.ts";
+import { folderOf, patternPath } from "../../server/workbench/places.ts";
 import { parseBytes, readSettings } from "../../server/workbench/settings.ts";
 import { repoRoot } from "../parts.ts";
 import type { ContextReading } from "../../server/protocol/reader.ts";
@@ -56,6 +57,18 @@ test("paths as people write them", () => {
   expect(placeOf("org/model", [repoRoot])).toBe("org/model");
   expect(folderOf("file:///a/b.txt")).toEqual(["/a"]);
   expect(folderOf("untitled:Untitled-1")).toEqual([]);
+  expect(patternPath("file:///a/b%20c.txt")).toBe("a/b c.txt");
+  expect(patternPath("untitled:Untitled-1")).toBe("untitled:Untitled-1");
+});
+
+test("cells of notebooks are where their notebook is, on this machine and on a remote one", () => {
+  for (const uri of [
+    "vscode-notebook-cell:/a/b%20c.ipynb#W0sZmlsZQ%3D%3D",
+    "vscode-notebook-cell://ssh-remote%2Bhost/a/b%20c.ipynb#W1sZmlsZQ%3D%3D",
+  ]) {
+    expect(patternPath(uri)).toBe("a/b c.ipynb");
+    expect(folderOf(uri)).toEqual(["/a"]);
+  }
 });
 
 const reading = {
@@ -72,7 +85,12 @@ const reading = {
     },
   },
 } as unknown as ContextReading;
-const source = { reading, sae: "s", pinned: [{ sae: "s", latent: 5 }], maxActivation: () => 4 };
+const source = {
+  reading,
+  sae: "s",
+  pinned: [{ sae: "s", latent: 5, colour: 2 }],
+  maxActivation: () => 4,
+};
 
 test("heat: position 0 does not set the scale", () => {
   const heat = heatOf("activation", source);
@@ -100,4 +118,29 @@ test("pins and labels of another shape are told, not trusted", () => {
     expect(refusal(`{"pinned": [${pin}]}`)).toThrow(/an entry of "pinned" is .*expected/);
   for (const labels of ["[]", '{"a": []}', '{"a": {"1": 2}}', '"x"'])
     expect(refusal(`{"labels": ${labels}}`)).toThrow(/"labels" is not what it should be/);
+});
+
+test("pins: each has a scale and a colour of its own, the stronger by its scale colours a token", () => {
+  const pinned = [
+    { sae: "s", latent: 4, colour: 1 },
+    { sae: "s", latent: 5, colour: 3 },
+    { sae: "other", latent: 9, colour: 2 },
+  ];
+  const heat = heatOf("pinned", { ...source, pinned, maxActivation: (it) => (it === 4 ? 80 : 2) });
+  expect([...heat.values]).toEqual([0, 2, 0]);
+  expect([0, 1, 2].map((token) => heatAt(heat, token))).toEqual([0, 1, 0]);
+  expect([...heat.colours!]).toEqual([0, 3, 0]);
+});
+
+test("pins keep their colours when others go; of more than four the first stay", () => {
+  const latents = [1, 2, 3, 4, 5].map((latent) => ({ sae: "s", latent }));
+  const four = withColours(latents);
+  expect(four.map((it) => [it.latent, it.colour])).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+    [4, 4],
+  ]);
+  const again = withColours([four[0]!, four[2]!, four[3]!, { sae: "s", latent: 5 }]);
+  expect(again.map((it) => it.colour)).toEqual([1, 3, 4, 2]);
 });

@@ -9,6 +9,8 @@ import { TextPage } from "./text-page.tsx";
 import { connectEditor } from "../editor-host.ts";
 // oxlint-disable-next-line import/no-unassigned-import -- esbuild writes the style sheet beside the script
 import "./text.css";
+// oxlint-disable-next-line import/no-unassigned-import -- as above
+import "./pins.css";
 import { type PageTable, type Remembered, TextModel } from "./text-model.ts";
 
 const root = document.getElementById("page") as HTMLElement;

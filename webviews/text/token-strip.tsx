@@ -153,11 +153,13 @@ function Token(props: {
   const step = heatStep(token.heat);
   const kind = token.special ? " special" : token.inserted ? " inserted" : "";
   const text = visibleText(token.text);
+  const pin = token.colour === undefined ? "" : ` pin${token.colour}`;
+  const heat = step > 0 ? ` heat${step}${pin}` : "";
   return (
     <>
       <span
         role="option"
-        class={`token${kind}${step > 0 ? ` heat${step}` : ""}${selected ? " selected" : ""}`}
+        class={`token${kind}${heat}${selected ? " selected" : ""}`}
         data-index={index}
         tabIndex={props.isTabStop ? 0 : -1}
         aria-selected={selected}

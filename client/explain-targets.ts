@@ -27,7 +27,7 @@ interface Choice extends vscode.QuickPickItem {
 /** Lets the user choose; undefined when there is none yet and the settings are opened instead. */
 export async function chooseTarget(parts: ClientParts): Promise<ExplainTarget | undefined> {
   const { endpoint, model } = await parts.server.call("explainTarget", {});
-  const models = await vscode.lm.selectChatModels();
+  const models = await editorModels();
   const choices: Choice[] = [
     ...models.map((it) => ({
       label: it.name,
@@ -49,6 +49,12 @@ export async function chooseTarget(parts: ClientParts): Promise<ExplainTarget | 
       "latentWorkbench.explain",
     );
   return chosen?.target;
+}
+
+/** Language models that VS Code offers; editors that are built on an older one have no such thing. */
+async function editorModels(): Promise<readonly vscode.LanguageModelChat[]> {
+  const { lm } = vscode as { lm?: typeof vscode.lm };
+  return (await lm?.selectChatModels()) ?? [];
 }
 
 /** Asks for the key of an endpoint; an empty answer forgets it. True if the user answered. */

@@ -1,4 +1,5 @@
 /** Asks what has to be asked about some latents, a few at a time, until each has its result. */
+import { assert } from "../base/errors.ts";
 import type { ExplainedLatent, ExplainQuestion, ExplainStep } from "../protocol/explain.ts";
 
 /** Who writes the questions and keeps the answers. */
@@ -32,6 +33,7 @@ export async function interview(
     for (;;) {
       const { questions, result } = await interviewer.next(latent);
       if (result) return result;
+      assert(questions.length > 0, "neither a question nor a result");
       for (const question of questions) {
         either.throwIfAborted();
         await interviewer.answer(question, await ask(question, either));

@@ -124,6 +124,16 @@ test("examples: SAEBench's numbers, active or silent as they say, none shared, t
   expect(detection.length).toBe(14);
   expect(detection.filter(({ isActive }) => isActive).length).toBe(4);
   expect(fuzzing.filter(({ isRight }) => isRight).length).toBe(fuzzing.length / 2);
+  // Marks at random: as many everywhere, one in the middle; right ones are where the latent fires.
+  const wrong = fuzzing.filter(({ isRight }) => !isRight).map(({ marked }) => marked);
+  const marks = wrong.map((marked) => marked.filter(Boolean).length);
+  expect(new Set(marks).size).toBe(1);
+  expect(wrong.every((marked) => marked[10])).toBe(true);
+  const onThe = fuzzing.filter(
+    ({ texts, marked, isRight }) =>
+      isRight && texts.some((text, at) => marked[at] && text.trim().toLowerCase() === "the"),
+  );
+  expect(onThe.length).toBeGreaterThan(0.35 * fuzzing.length);
   const peaks = explained.map(({ acts }) => Math.max(...acts));
   expect(peaks).toEqual(peaks.toSorted((a, b) => b - a));
   expect(peaks[0]).toBeCloseTo(index.summary.max[detector]!, 5);

@@ -58,7 +58,7 @@ export function Labels({
 }
 
 const meaning =
-  "detection: share of 14 texts (4 in which it fires) that the model told right by the label; 0.71 is what “none” gives. fuzzing: mean of the shares of rightly and of randomly marked texts told right; 0.5 is chance.";
+  "detection: share of the texts (14, in 4 of which it fires, where the index has enough) that the model told right by the label; 0.71 is what “none” gives. fuzzing: mean of the shares of rightly and of randomly marked texts told right; 0.5 is chance.";
 
 function originOf({ from, author, date, type, id, scores }: LatentLabel): string {
   const where = { labels: "", "latents.jsonc": "latents.jsonc", sae: "beside the weights" }[from];

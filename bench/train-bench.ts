@@ -1,11 +1,13 @@
 /**
  * One training step, d_in 576, 9,216 latents, batches of 2,048: ours, SAELens's own trainer, and for BatchTopK also torch
  * with sparse products, in turns on the same machine, from the same weights over the same activations.
- * `npm run bench -- train [--json] [--threads N] [--only NAME] [--quick]`.
+ * `npm run bench -- train [--json] [--threads N] [--only NAME] [--quick] [--device NAME]`. With a GPU's name (webgpu, cuda)
+ * the peers are SAELens and plain torch with dense products on torch's own GPU, float32 without TF32 everywhere.
  *
  * Peak memory is that of the whole process: Python's includes its libraries (torch and SAELens take about 540 MB), ours
  * Node. The first step of each side is not timed.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,6 +27,7 @@ const { values: flags } = parseArgs({
     quick: { type: "boolean", default: false },
     threads: { type: "string", default: "2" },
     only: { type: "string" },
+    device: { type: "string", default: "cpu" },
   },
 });
 const sizes = { d_in: 576, d_sae: 9216 } as const;
@@ -83,6 +86,15 @@ const machine = thisMachine(versions);
 const python = findPython();
 if (python === undefined)
   notRun.push("the Python peers: no LATENT_WORKBENCH_PYTHON and no .cache/venv (.ci/run makes it)");
+const onGpu = flags.device !== "cpu";
+const torchDevice = onGpu
+  ? ["cuda", "mps"].find((it) =>
+      pythonCan(`import torch; torch.zeros(1, device="${it}").sum().item()`),
+    )
+  : undefined;
+const hasSaeLens = pythonCan("import sae_lens");
+if (python !== undefined && onGpu && torchDevice === undefined)
+  notRun.push("the Python peers on a GPU: torch finds none");
 writeBatches();
 for (const name of Object.keys(cases))
   if (flags.only === undefined || flags.only === name) await runCase(name);
@@ -92,19 +104,32 @@ async function runCase(name: string): Promise<void> {
   console.error(`… ${name}`);
   const file = await writeCase(name);
   const ours = join(repoRoot, "dist/bench/train-ours.js");
-  const sides = [await start("ours", process.execPath, [ours, file, flags.threads])];
-  const peer = join(repoRoot, "bench/python/train_peer.py");
-  if (python !== undefined) {
-    sides.push(await start("SAELens", python, [peer, "sae-lens", file, flags.threads]));
-    if (cases[name]!.sparse)
-      sides.push(await start("torch, sparse", python, [peer, "sparse", file, flags.threads]));
-  }
+  const sides = [await start("ours", process.execPath, [ours, file, flags.threads, flags.device])];
+  for (const [title, kind] of peersOf(name)) sides.push(await startPeer(title, kind, file));
   // The first step allocates.
   for (const side of sides) await turn(side, 1, false);
   for (let round = 0; round < turns; round++)
     for (const side of sides) await turn(side, steps, true);
   for (const { process: it } of sides) it.end();
   report(name, sides);
+}
+
+/** Titles and kinds of the peers that a case has here. */
+function peersOf(name: string): readonly (readonly [string, string])[] {
+  if (python === undefined || (onGpu && torchDevice === undefined)) return [];
+  const lens = ["SAELens", "sae-lens"] as const;
+  if (onGpu) return [...(hasSaeLens ? [lens] : []), ["torch, dense", "dense"]];
+  return [lens, ...(cases[name]!.sparse ? [["torch, sparse", "sparse"] as const] : [])];
+}
+
+function startPeer(title: string, kind: string, file: string): Promise<Side> {
+  const program = join(repoRoot, "bench/python/train_peer.py");
+  return start(title, python!, [program, kind, file, flags.threads, torchDevice ?? "cpu"]);
+}
+
+/** Whether a line of Python ends well. */
+function pythonCan(line: string): boolean {
+  return python !== undefined && spawnSync(python, ["-c", line], { stdio: "ignore" }).status === 0;
 }
 
 async function start(name: string, command: string, args: string[]): Promise<Side> {

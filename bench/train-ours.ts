@@ -1,20 +1,21 @@
 /**
- * Our side of the training benchmark, a process of its own: `train-ours CASE.json THREADS`, asked and answering one JSON
+ * Our side of the training benchmark, a process of its own: `train-ours CASE.json THREADS DEVICE`, asked and answering one JSON
  * object a line like bench/python/train_peer.py.
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { readSafetensors } from "../server/encoding/safetensors.ts";
+import type { DeviceName } from "../server/protocol/reader.ts";
 import { openDevice } from "../server/runtime/device.ts";
 import { tensor } from "../server/tensor/tensor.ts";
 import { importTrainConfig } from "../server/training/import-config.ts";
 import { openTrainer } from "../server/training/trainer.ts";
 import { peakOfTree } from "./process-memory.ts";
 
-const [caseFile = "", threads = "2"] = process.argv.slice(2);
+const [caseFile = "", threads = "2", name = "cpu"] = process.argv.slice(2);
 const setting = JSON.parse(readFileSync(caseFile, "utf8"));
 const { device } = await openDevice({
-  device: "cpu",
+  device: name as DeviceName,
   threads: Number(threads),
   memoryBudget: 16 * 2 ** 30,
 });

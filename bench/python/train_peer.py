@@ -1,9 +1,10 @@
 """What a training step costs in Python, on request.
 
-usage: train_peer.py KIND CASE.json THREADS
+usage: train_peer.py KIND CASE.json THREADS [DEVICE]
 
 KIND "sae-lens": SAELens's own SAETrainer. KIND "sparse": BatchTopK with torch's sparse products and hand-written gradients,
-what a careful person writes for a CPU. CASE.json: {"batches": FILE, "init": FILE, "sae_cfg": {...}, "trainer_cfg": {...}}.
+what a careful person writes for a CPU. KIND "dense": plain torch with autograd (dense_trainer.py). DEVICE: torch's name, cpu by default;
+not with "sparse". CASE.json: {"batches": FILE, "init": FILE, "sae_cfg": {...}, "trainer_cfg": {...}}.
 One JSON object a line: {"steps": n} in; first the versions out, then one answer a request:
 {"ms": [...], "cpuMs": [...], "losses": [...], "peakMB": ...}.
 """
@@ -20,7 +21,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 warnings.filterwarnings("ignore")
 
 
-def sae_lens(case: dict, init: dict):
+def sae_lens(case: dict, init: dict, device: str):
     """batch -> loss, after one step"""
     import torch
     from sae_lens.config import SAETrainerConfig
@@ -29,21 +30,21 @@ def sae_lens(case: dict, init: dict):
 
     options = {key: value for key, value in case["sae_cfg"].items() if key != "architecture"}
     sae_class, config_class = get_sae_training_class(case["sae_cfg"]["architecture"])
-    sae = sae_class(config_class(**options))
+    sae = sae_class(config_class(**options, device=device))
     with torch.no_grad():
         for key, value in sae.named_parameters():
             value.copy_(init[key])
-    trainer = SAETrainer(SAETrainerConfig(**case["trainer_cfg"]), sae, iter([]))
+    trainer = SAETrainer(SAETrainerConfig(**case["trainer_cfg"], device=device), sae, iter([]))
 
     def step(batch):
-        output = trainer.step(batch)
+        output = trainer.step(batch.to(device))
         trainer.n_training_steps += 1
         return output.loss.item()
 
     return step
 
 
-def sparse(case: dict, init: dict):
+def sparse(case: dict, init: dict, _device: str):
     """batch -> loss, after one step; the arithmetic of SAELens's BatchTopK without its auxiliary loss"""
     import torch
 
@@ -110,15 +111,16 @@ def sparse(case: dict, init: dict):
 
 
 def main() -> None:
-    kind, case_file, threads = sys.argv[1:4]
+    kind, case_file, threads, device = [*sys.argv[1:4], *(sys.argv[4:5] or ["cpu"])]
     import torch
+    from dense_trainer import dense
     from safetensors.torch import load_file
 
     torch.set_num_threads(int(threads))
     with open(case_file) as file:
         case = json.load(file)
     batches = load_file(case["batches"])["batches"]
-    step = {"sae-lens": sae_lens, "sparse": sparse}[kind](case, load_file(case["init"]))
+    step = {"sae-lens": sae_lens, "sparse": sparse, "dense": dense}[kind](case, load_file(case["init"]), device)
     names = ("torch", "sae-lens") if kind == "sae-lens" else ("torch",)
     print(json.dumps({"versions": {name: version(name) for name in names}}), flush=True)
     taken = 0

@@ -36,6 +36,12 @@ type Build = (...inputs: Value[]) => Value | readonly Value[];
 
 const opened = openDevice({ device: testDeviceName, threads: 1, memoryBudget: 2 ** 33 });
 
+/** How the provider says that it has no kernel; those of GPUs stop before they get so far. */
+const noKernel =
+  testDeviceName === "cpu"
+    ? /Could not find an implementation/
+    : /IsNodeCompatibleWithProvider|implementation/;
+
 /** One golden case as a test: `name` starts with the op's name. */
 export function checkGradient(name: string, build: Build, options: GradientCheck = {}): void {
   checkedCases.add(name);
@@ -49,7 +55,7 @@ export function checkGradient(name: string, build: Build, options: GradientCheck
     const doubles = { inputs: inputs.map(toDouble), dys: dys.map(toDouble) };
     if (options.noDifferences === "no f64 kernel") {
       // Should a newer ONNX Runtime have one, this fails and asks for the check.
-      await expect(openPoint(doubles, build)).rejects.toThrow(/Could not find an implementation/);
+      await expect(openPoint(doubles, build)).rejects.toThrow(noKernel);
     } else if (options.noDifferences === undefined) {
       await compareWithDifferences(doubles, build);
     }

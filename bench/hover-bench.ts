@@ -3,6 +3,8 @@
  * in turns on the same machine. `npm run bench -- hover [--json] [--threads N] [--device NAME] [--quick]`.
  *
  * Our figures include what the peers' do not: the way over IPC, all active latents, x_hat and its error.
+ * With another device than the CPU the peers use torch's own GPU.
+ *
  * The peers have nothing to reuse after an edit, so they read the whole text again.
  */
 import { existsSync } from "node:fs";
@@ -12,7 +14,7 @@ import { type OursOptions, OurReader, type Reading } from "./hover-ours.ts";
 import { convertModel, type Peer, peerKinds, type PeerReading, startPeer } from "./hover-peers.ts";
 import { type ServerTimes, timeServer } from "./hover-server.ts";
 import { type Edited, HoverTexts } from "./hover-texts.ts";
-import { findPython, shared } from "./places.ts";
+import { findPython, shared, torchGpu } from "./places.ts";
 import { median, printReport, quantile, ratioOf, type Row, thisMachine } from "./report.ts";
 
 const { values: flags } = parseArgs({
@@ -115,7 +117,9 @@ async function startPeers(text: string, notRun: string[]): Promise<Peer[]> {
   const peers: Peer[] = [];
   try {
     const lm = convertModel(python, modelFolder);
-    const places = { python, lm, sae: options.sae, threads: options.threads };
+    const device = options.device === "cpu" ? "cpu" : torchGpu(python);
+    if (device === undefined) throw new Error("torch finds no GPU");
+    const places = { python, lm, sae: options.sae, threads: options.threads, device };
     for (const kind of peerKinds) {
       say(`${kind} + SAELens`);
       peers.push(await startPeer(kind, places, text));

@@ -49,7 +49,7 @@ export function convertModel(python: string, modelFolder: string): string {
 /** Starts a peer and asks for one text. */
 export async function startPeer(
   kind: PeerKind,
-  places: { python: string; lm: string; sae: string; threads: number },
+  places: { python: string; lm: string; sae: string; threads: number; device: string },
   text: string,
 ): Promise<Peer> {
   const began = performance.now();
@@ -59,6 +59,7 @@ export async function startPeer(
     places.lm,
     places.sae,
     String(places.threads),
+    places.device,
   ]);
   const start = (await process.next()) as unknown as PeerStart;
   await process.ask({ text });

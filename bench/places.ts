@@ -1,4 +1,5 @@
 /** Where benchmarks find real models, Python, and their own converted files. */
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,4 +19,16 @@ export function findPython(): string | undefined {
   return [".cache/venv/bin/python", ".cache/venv/Scripts/python.exe"]
     .map((path) => join(repoRoot, path))
     .find(existsSync);
+}
+
+/** Torch's name of the GPU that it finds; undefined if it finds none. */
+export function torchGpu(python: string): string | undefined {
+  return ["cuda", "mps"].find((device) =>
+    pythonCan(python, `import torch; torch.zeros(1, device="${device}").sum().item()`),
+  );
+}
+
+/** Whether a line of Python ends well. */
+export function pythonCan(python: string, line: string): boolean {
+  return spawnSync(python, ["-c", line], { stdio: "ignore" }).status === 0;
 }

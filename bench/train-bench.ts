@@ -7,7 +7,6 @@
  * Peak memory is that of the whole process: Python's includes its libraries (torch and SAELens take about 540 MB), ours
  * Node. The first step of each side is not timed.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,7 +17,7 @@ import { importTrainConfig } from "../server/training/import-config.ts";
 import { SeededRandom } from "../server/base/seeded-random.ts";
 import { openTrainer } from "../server/training/trainer.ts";
 import { JsonLines } from "./json-lines.ts";
-import { findPython, repoRoot } from "./places.ts";
+import { findPython, pythonCan, repoRoot, torchGpu } from "./places.ts";
 import { median, printReport, ratioOf, type Row, thisMachine } from "./report.ts";
 
 const { values: flags } = parseArgs({
@@ -87,12 +86,8 @@ const python = findPython();
 if (python === undefined)
   notRun.push("the Python peers: no LATENT_WORKBENCH_PYTHON and no .cache/venv (.ci/run makes it)");
 const onGpu = flags.device !== "cpu";
-const torchDevice = onGpu
-  ? ["cuda", "mps"].find((it) =>
-      pythonCan(`import torch; torch.zeros(1, device="${it}").sum().item()`),
-    )
-  : undefined;
-const hasSaeLens = pythonCan("import sae_lens");
+const torchDevice = onGpu && python !== undefined ? torchGpu(python) : undefined;
+const hasSaeLens = python !== undefined && pythonCan(python, "import sae_lens");
 if (python !== undefined && onGpu && torchDevice === undefined)
   notRun.push("the Python peers on a GPU: torch finds none");
 writeBatches();
@@ -125,11 +120,6 @@ function peersOf(name: string): readonly (readonly [string, string])[] {
 function startPeer(title: string, kind: string, file: string): Promise<Side> {
   const program = join(repoRoot, "bench/python/train_peer.py");
   return start(title, python!, [program, kind, file, flags.threads, torchDevice ?? "cpu"]);
-}
-
-/** Whether a line of Python ends well. */
-function pythonCan(line: string): boolean {
-  return python !== undefined && spawnSync(python, ["-c", line], { stdio: "ignore" }).status === 0;
 }
 
 async function start(name: string, command: string, args: string[]): Promise<Side> {

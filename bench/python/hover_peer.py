@@ -1,6 +1,6 @@
 """What a hover costs in Python: text to the top 10 latents of every token, on request.
 
-usage: hover_peer.py KIND MODEL_FOLDER SAE_FOLDER THREADS
+usage: hover_peer.py KIND MODEL_FOLDER SAE_FOLDER THREADS [DEVICE]
 
 KIND "transformers": plain transformers and torch, holding only the layers up to the SAE's hook.
 KIND "transformer-lens": TransformerLens, run_with_cache with stop_at_layer.
@@ -22,25 +22,25 @@ warnings.filterwarnings("ignore")
 TOP = 10
 
 
-def plain_transformers(folder: str, layer: int):
+def plain_transformers(folder: str, layer: int, device: str):
     """text -> residual stream after `layer`, [tokens, d_model]"""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     config = AutoConfig.from_pretrained(folder)
     config.num_hidden_layers = layer + 1
-    model = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32).eval()
+    model = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32).eval().to(device)
     model.norm = torch.nn.Identity()  # the last hidden state is the residual stream then
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def residual(text: str):
         ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
-        return model(input_ids=ids, use_cache=False).last_hidden_state[0]
+        return model(input_ids=ids.to(device), use_cache=False).last_hidden_state[0]
 
     return residual
 
 
-def transformer_lens(folder: str, layer: int):
+def transformer_lens(folder: str, layer: int, device: str):
     """text -> residual stream after `layer`, [tokens, d_model]"""
     import torch
     from transformer_lens import HookedTransformer, HookedTransformerConfig
@@ -73,7 +73,7 @@ def transformer_lens(folder: str, layer: int):
         default_prepend_bos=False,
         tokenizer_prepends_bos=False,
         dtype=torch.float32,
-        device="cpu",
+        device=device,
     )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = HookedTransformer(config, tokenizer=tokenizer, default_padding_side="right")
@@ -85,7 +85,7 @@ def transformer_lens(folder: str, layer: int):
         fold_value_biases=False,
         refactor_factored_attn_matrices=False,
     )
-    model.eval()
+    model.eval().to(device)
     hook = f"blocks.{layer}.hook_resid_post"
 
     def residual(text: str):
@@ -97,7 +97,7 @@ def transformer_lens(folder: str, layer: int):
 
 
 def main() -> None:
-    kind, model_folder, sae_folder, threads = sys.argv[1:5]
+    kind, model_folder, sae_folder, threads, device = [*sys.argv[1:5], *(sys.argv[5:6] or ["cpu"])]
     began = time.perf_counter()
     import torch
     from sae_lens import SAE
@@ -105,10 +105,10 @@ def main() -> None:
     imported = time.perf_counter()
     torch.set_num_threads(int(threads))
     torch.set_grad_enabled(False)
-    sae = SAE.load_from_disk(sae_folder, device="cpu", dtype="float32")
+    sae = SAE.load_from_disk(sae_folder, device=device, dtype="float32")
     layer = int(sae.cfg.metadata.hook_name.split(".")[1])
     make = {"transformers": plain_transformers, "transformer-lens": transformer_lens}[kind]
-    residual = make(model_folder, layer)
+    residual = make(model_folder, layer, device)
     loaded = time.perf_counter()
     versions = {name: version(name) for name in ("torch", "sae-lens", kind)}
     answer(
@@ -122,9 +122,9 @@ def main() -> None:
         text = json.loads(line)["text"]
         start = time.perf_counter()
         acts = sae.encode(residual(text))
-        top = acts.topk(TOP, dim=-1)
+        last = acts.topk(TOP, dim=-1).indices[-1].tolist()  # on a GPU this waits for the result
         ms = 1e3 * (time.perf_counter() - start)
-        answer({"ms": ms, "tokens": acts.shape[0], "last": top.indices[-1].tolist()})
+        answer({"ms": ms, "tokens": acts.shape[0], "last": last})
 
 
 def answer(value: dict) -> None:

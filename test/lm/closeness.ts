@@ -3,7 +3,12 @@ import { expect } from "vitest";
 import { Device } from "../../server/runtime/device.ts";
 import { testDeviceName } from "../test-device.ts";
 
-/** The CPU, with room for everything that tests load. */
+/** The CPU, which alone computes in float64, with room for everything that tests load. */
+export function cpuDevice(memoryBudget: number = 4 * 2 ** 30): Device {
+  return new Device("cpu", 2, memoryBudget);
+}
+
+/** The device of the tests of numbers, with room for everything that they load. */
 export function testDevice(memoryBudget: number = 4 * 2 ** 30): Device {
   return new Device(testDeviceName, 2, memoryBudget);
 }

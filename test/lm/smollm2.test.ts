@@ -19,7 +19,7 @@ import { loadLm } from "../../server/lm/load.ts";
 import { Stream } from "../../server/lm/stream.ts";
 import { describeWith, shared } from "../parts.ts";
 import { seeded } from "../random.ts";
-import { expectRows, rowErrors, testDevice } from "./closeness.ts";
+import { cpuDevice, expectRows, rowErrors, testDevice } from "./closeness.ts";
 import { smollm2F16Folder, smollm2Gguf } from "./smollm2-f16.ts";
 
 interface Golden {
@@ -39,6 +39,7 @@ const goldenFolder = shared("goldens/smollm2");
 for (const weights of ["gguf", "f16"] as const) {
   describeWith(smollm2Gguf, `SmolLM2 from ${weights}`, () => {
     const device = testDevice();
+    const cpu = cpuDevice();
     const golden = JSON.parse(
       readFileSync(join(goldenFolder, `lm_golden_${weights}.json`), "utf8"),
     ) as Golden;
@@ -53,7 +54,7 @@ for (const weights of ["gguf", "f16"] as const) {
       tensors = openSafetensors(join(goldenFolder, `lm_golden_${weights}.safetensors`));
       const path = weights === "gguf" ? smollm2Gguf : smollm2F16Folder();
       lm = await loadLm(path, device);
-      exact = await loadLm(path, device, { precision: "float64" });
+      exact = await loadLm(path, cpu, { precision: "float64" });
     });
 
     afterAll(async () => {
@@ -61,6 +62,7 @@ for (const weights of ["gguf", "f16"] as const) {
       await exact.release();
       tensors.close();
       await device.close();
+      await cpu.close();
     });
 
     test("ids", () => {

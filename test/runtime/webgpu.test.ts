@@ -2,6 +2,7 @@
  * The part "webgpu" of the tests: the same graphs on WebGPU. Without a GPU, a software Vulkan driver will do:
  * `eval "$(sh test/setup/software-vulkan.sh)"` before.
  */
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { DeviceReport } from "../../server/protocol/reader.ts";
@@ -25,6 +26,25 @@ const report = await runChild<Report>(join(import.meta.dirname, "webgpu-program.
     return undefined;
   },
 );
+
+/** Of training: largest relative difference of losses by architecture, and bytes of what did not run on the device. */
+interface TrainingReport {
+  readonly errors: Record<string, number>;
+  readonly elsewhere: Record<string, number>;
+}
+
+describePart(missing, "training that stays on webgpu", () => {
+  test("losses are the CPU's, and nothing of a step runs elsewhere", async () => {
+    const program = join(import.meta.dirname, "webgpu-training-program.ts");
+    const { errors, elsewhere } = await runChild<TrainingReport>(program, [tmpdir()]);
+    console.log(errors);
+    expect(Object.keys(errors).length).toBe(6);
+    for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThan(1e-5);
+    // The number of rows, by which means are divided, becomes a float32 on the CPU and goes to the device.
+    for (const [op, bytes] of Object.entries(elsewhere)) expect(bytes, op).toBeLessThanOrEqual(8);
+    expect(Object.keys(elsewhere)).toContain("Cast");
+  });
+});
 
 describePart(missing, "webgpu", () => {
   test("the device passes its check", () => {

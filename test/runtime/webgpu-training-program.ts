@@ -87,7 +87,7 @@ function profile(): void {
 function notOnDevice(): Record<string, number> {
   const found: Record<string, number> = {};
   for (const file of readdirSync(folder)) {
-    if (!/training step$/.test(profiled[Number.parseInt(file)]!.label)) continue;
+    if (!profiled[Number.parseInt(file)]!.label.endsWith("training step")) continue;
     for (const event of JSON.parse(readFileSync(join(folder, file), "utf8"))) {
       if (event.cat !== "Node" || !event.name.endsWith("_kernel_time")) continue;
       const { op_name: op, provider, output_size: size } = event.args;

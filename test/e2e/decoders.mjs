@@ -79,6 +79,13 @@ await step("absorption of the demo's SAE is measured, and a word's projection sp
   assert.match(await frame.locator(".labels tr[aria-current]").innerText(), /#1527/);
   assert.match(await frame.locator(".absorbers").innerText(), /#3380 following/);
   await shot("absorption-page");
+  await frame.getByLabel("words of a label, at most").fill("2");
+  await page.keyboard.press("Tab");
+  await frame.getByRole("button", { name: "Judge by effects" }).click();
+  await frame.locator(".effects tbody tr").first().waitFor({ timeout: 240_000 });
+  assert.match(await frame.locator(".effects tbody tr").first().innerText(), /−[1-3]\.\d{3}/);
+  await frame.locator(".effects").scrollIntoViewIfNeeded();
+  await shot("absorption-causal-page");
 });
 
 await step("the demo's SAEs in use are compared, and the measured one is recalled", async () => {

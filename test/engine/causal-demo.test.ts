@@ -67,7 +67,6 @@ test("30 absorbed words: main latents silent, the same absorber active, and its 
       wanted.push(example.ablating_absorber.letter_logit_margin_drop);
     }
     const r = correlation(drops, wanted)!;
-    const mean = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0) / list.length;
     console.log(
       `removal of ${drops.length} absorbers: mean ${mean(drops).toFixed(2)} here, ${mean(wanted).toFixed(2)} there, r = ${r.toFixed(3)}; main latents silent on ${silent}`,
     );
@@ -80,3 +79,7 @@ test("30 absorbed words: main latents silent, the same absorber active, and its 
     await lm.release();
   }
 });
+
+function mean(list: readonly number[]): number {
+  return list.reduce((sum, it) => sum + it, 0) / list.length;
+}

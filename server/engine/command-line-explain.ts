@@ -9,6 +9,7 @@ import { exists, writeFileAtomic } from "../files/disk.ts";
 import { explainedText } from "../protocol/explain-text.ts";
 import {
   type ExplainedLatent,
+  explanationType,
   type ExplainPlan,
   scoreKinds,
   type ScoreKind,
@@ -169,7 +170,7 @@ function writeExplanations(path: string, found: readonly ExplainedLatent[], mode
           {
             index: String(latent),
             description: label,
-            typeName: "latent-workbench",
+            typeName: explanationType,
             explanationModelName: model,
             scores: { ...named("detection", detection), ...named("fuzzing", fuzzing) },
           },

@@ -42,6 +42,9 @@ export interface TestScore {
 /** Scores as a label shows them: SAEBench's accuracy of detection, delphi's balanced accuracy of fuzzing. */
 export type LabelScores = Readonly<Partial<Record<ScoreKind, number>>>;
 
+/** How rows in Neuronpedia's form name the way in which these labels were made (`typeName`). */
+export const explanationType = "latent-workbench";
+
 /** What came out for a latent. */
 export interface ExplainedLatent {
   readonly latent: number;

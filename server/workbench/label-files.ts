@@ -115,7 +115,8 @@ function parseLine(line: string): StoredLabel | undefined {
     value.latent! >= 0 &&
     typeof value.label === "string";
   const texts = [value?.author, value?.date, value?.id, value?.model];
-  if (!isLabel || !texts.every(isText) || !areScores(value?.scores)) return undefined;
+  if (!isLabel || !texts.every(isText) || (value?.scores !== undefined && !areScores(value.scores)))
+    return undefined;
   return value as StoredLabel;
 }
 
@@ -123,12 +124,12 @@ function isText(value: unknown): boolean {
   return value === undefined || typeof value === "string";
 }
 
-function areScores(value: unknown): boolean {
+/** Whether a value is what tests gave: numbers by name. */
+export function areScores(value: unknown): value is LabelScores {
   return (
-    value === undefined ||
-    (typeof value === "object" &&
-      value !== null &&
-      Object.values(value).every((it) => typeof it === "number"))
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((it) => typeof it === "number")
   );
 }
 

@@ -123,6 +123,27 @@ test("one's own label in latents.jsonc is not replaced either", async () => {
   expect(labels.map(({ text }) => text).slice(0, 2)).toEqual(["my nine", 'the word "the"']);
 });
 
+test("what the command line wrote is imported as generated, and exported as it was", async () => {
+  const row = {
+    index: "11",
+    description: "of the command line",
+    typeName: "latent-workbench",
+    explanationModelName: "judge-3",
+    scores: { detection: 0.857 },
+  };
+  const file = join(workspace, "explained.jsonl");
+  writeFileSync(file, `${JSON.stringify(row)}\n`);
+  expect(await client.page("importLabels", { sae, file })).toMatchObject({ added: 1 });
+  await client.page("setLabel", { sae, latent: 11, text: "mine, later" });
+  const { labels } = await client.page("latentDashboard", { sae, latent: 11 });
+  expect(labels[0]).toMatchObject({ text: "mine, later" });
+  expect(labels[1]).toMatchObject({ generated: true, scores: row.scores });
+  const back = join(workspace, "back.jsonl");
+  await client.page("exportLabels", { sae, file: back });
+  const rows = readFileSync(back, "utf8").trimEnd().split("\n");
+  expect(rows.map((it) => JSON.parse(it) as object)).toContainEqual(row);
+});
+
 test("what fires most and has no label is offered", async () => {
   const { latents } = await client.page("unlabelledLatents", { sae, count: 5 });
   expect(latents.length).toBe(5);

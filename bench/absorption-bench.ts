@@ -32,7 +32,7 @@ const peers = [
   { name: "torch, SAEBench's stages", script: "absorption_peer.py", needs: "torch" },
 ] as const;
 const layer = "9";
-const perLabel = flags.quick ? "12" : "40";
+const perLabel = flags.quick ? "6" : "40";
 const model = shared("models/smollm2");
 const sae = shared("models/saes/smollm2-l9-w9216-k32-f16");
 const versions: Record<string, string> = {};

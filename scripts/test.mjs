@@ -36,6 +36,7 @@ const parts = [
   script("attribution and steering in the browser", 1200, "test/e2e/causes.mjs"),
   script("toy models in the browser", 1200, "test/e2e/toy.mjs"),
   script("pages about decoders in the browser", 2400, "test/e2e/decoders.mjs"),
+  script("absorption in the browser", 2400, "test/e2e/absorption.mjs"),
   script("extension host", 1800, "test/e2e/exthost.mjs"),
 ];
 

@@ -49,7 +49,7 @@ function handlersOver(workbench: Workbench): Handlers<DecoderPageMethods> {
       const all = await explorer.members(meta, signal);
       return {
         ...found,
-        ...explorer.named(parent, latent),
+        ...(await explorer.parentNames(meta, signal))(latent),
         parts: found.parts.map((part) => ({
           ...part,
           ...explorer.nameMeta(meta, part.latent, all),
@@ -62,12 +62,11 @@ function handlersOver(workbench: Workbench): Handlers<DecoderPageMethods> {
       const asked = { meta: id, parent, latents: [latent], k: to };
       const [found] = await workbench.reader.call("metaMembers", asked, signal);
       const all = await explorer.members(meta, signal);
+      const named = await explorer.parentNames(meta, signal);
       return {
         ...explorer.nameMeta(meta, latent, all),
         count: found?.count ?? 0,
-        members: (found?.members ?? [])
-          .slice(from)
-          .map((it) => ({ ...it, ...explorer.named(parent, it.latent) })),
+        members: (found?.members ?? []).slice(from).map((it) => ({ ...it, ...named(it.latent) })),
       };
     },
     metaCompare: async ({ meta, narrow }, signal) => {
@@ -155,18 +154,27 @@ class MetaExplorer {
     return { latent, ...(label === undefined ? {} : { label, derived: true as const }) };
   }
 
+  /** Names of the parent's latents; of a stack, the parent's are meta-latents, too, and labels may be derived. */
+  async parentNames(meta: string, signal?: AbortSignal): Promise<(latent: number) => NamedLatent> {
+    const { parent } = this.pair(meta);
+    if (this.#saes.get(parent)?.metaOf === undefined) return (it) => this.named(parent, it);
+    const all = await this.members(parent, signal);
+    return (it) => this.nameMeta(parent, it, all);
+  }
+
   async search(
     { meta, of, query, from, to }: Parameters<DecoderPageMethods["metaSearch"]>[0],
     signal?: AbortSignal,
   ): Promise<ReturnType<DecoderPageMethods["metaSearch"]>> {
     const all = await this.members(meta, signal);
     const { parent } = this.pair(meta);
+    const named = await this.parentNames(meta, signal);
     const rows: MetaRow[] =
       of === "meta"
         ? all
             .map((it) => ({ ...this.nameMeta(meta, it.latent, all), members: it.count }))
             .toSorted((a, b) => b.members - a.members || a.latent - b.latent)
-        : [...Array(this.#saes.get(parent)?.d_sae ?? 0).keys()].map((it) => this.named(parent, it));
+        : [...Array(this.#saes.get(parent)?.d_sae ?? 0).keys()].map((it) => named(it));
     const found = rows.filter((row) => matches(row, query));
     return { total: found.length, rows: found.slice(from, to) };
   }

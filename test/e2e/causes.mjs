@@ -89,6 +89,28 @@ await step(
   },
 );
 
+await step("a latent steered from the palette: the model writes on, side by side", async () => {
+  await page.keyboard.press("Control+w");
+  await waitForText(page, "Einstein");
+  const { x, y } = await wordAt(page, "theory");
+  await page.mouse.click(x, y);
+  await runCommand(page, "Latent Workbench: Steer…");
+  // The strongest latent at the cursor.
+  await page.locator(".quick-input-list .monaco-list-row").first().click();
+  await chooseRow(page, "Ablate");
+  await chooseRow(page, "Everywhere");
+  await chooseRow(page, "After the end of the text");
+  await chooseRow(page, "Keep it");
+  const diff = page.locator(".monaco-diff-editor");
+  const text = await eventually(
+    async () => (await diff.allInnerTexts()).join(" ").replaceAll("\u00a0", " "),
+    (it) => /steered by: latent \d+ ablated/.test(it),
+  );
+  // What is written follows the text of the file, on both sides.
+  assert.match(text, /⟶\s*\S/);
+  await shot("steered-from-palette-dark");
+});
+
 await browser.close();
 await server.stop();
 const own = report.end();

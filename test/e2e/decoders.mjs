@@ -12,7 +12,7 @@ import { startServer } from "./vscode-server.mjs";
 
 requireParts("pages about decoders in the browser", missingParts());
 // The pages by themselves, in states that the real server is seldom in.
-const galleries = ["decoders", "absorption", "sweep", "decompositions"].map((name) => {
+const galleries = ["decoders", "sweep"].map((name) => {
   const program = `test/e2e/${name}-gallery.mjs`;
   const gallery = spawnSync(process.execPath, [program], { cwd: repoRoot });
   process.stdout.write(gallery.stdout);

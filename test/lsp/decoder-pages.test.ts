@@ -1,10 +1,12 @@
 /** The pages about decoders ask the built server and reader. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { HeadlessClient } from "../../scripts/headless-client.ts";
-import { startServer } from "./server.ts";
+import { repoRoot } from "../parts.ts";
+import { startServer, textOf } from "./server.ts";
 
 let client: HeadlessClient;
 const scratch = mkdtempSync(join(tmpdir(), "latent-workbench-"));
@@ -80,3 +82,36 @@ test("stitching: a pair to begin with, a measurement, its latents by range, a st
   expect(saes.at(-1)).toBe(folder);
   expect(await client.page("stitchProgress", {})).toMatchObject({ share: 1 });
 });
+
+test("a stack: a meta-SAE of a meta-SAE is trained from its decoder, and is in use beside both", async () => {
+  const saes = ["resid2-6144", "meta-512"].map((name) => join(repoRoot, "demo/saes", name));
+  const file = join(scratch, "stack.run.jsonc");
+  const train = { architecture: "topk", d_sae: 64, k: 4, steps: 60, lr: 3e-3 };
+  const data = { kind: "decoder-rows", sae: saes[1] };
+  const run = { name: "stack", data, batch: 128, saes: [{ name: "meta-64", train }] };
+  writeFileSync(file, JSON.stringify(run));
+  const folder = join(scratch, "meta-64");
+  const args = [join(repoRoot, "dist/cli.js"), "train", file, "--output", folder];
+  expect(spawnSync(process.execPath, args, { encoding: "utf8" })).toMatchObject({ status: 0 });
+  const stacked = await startServer({ settings: { saes: [...saes, join(folder, "sae")] } });
+  const uri = await stacked.open(join(repoRoot, "demo/prompts/einstein.txt"));
+  const pairs = await stacked.page("metaPairs", { uri });
+  expect(pairs.map((it) => [it.meta, it.parent])).toEqual([
+    ["meta-512", "resid2-6144"],
+    ["meta-64", "meta-512"],
+  ]);
+  const meta = "meta-64";
+  const overview = await stacked.page("metaOverview", { meta });
+  expect(overview.varianceExplained).toBeGreaterThan(overview.shuffledColumns);
+  const broken = await stacked.page("metaBreakdown", { meta, latent: 173 });
+  expect(broken.label).toMatch(/^articles and determiners/);
+  expect(broken.parts.length).toBe(4);
+  // Of meta-latents without a label of their own, the one that their members suggest.
+  const all = { meta, of: "parent", query: "", from: 0, to: 512 } as const;
+  const { rows } = await stacked.page("metaSearch", all);
+  expect(rows.some((it) => it.derived)).toBe(true);
+  // Texts go on being read by the SAE, whose latents the first meta-SAE takes apart.
+  const hover = textOf(await stacked.hover(uri, { line: 0, character: 2 }));
+  expect(hover).toMatch(/⊂ .*% explained/);
+  await stacked.stop();
+}, 60_000);

@@ -62,6 +62,7 @@ for (const target of asked === undefined ? targets : [asked]) {
 async function pack(target, output) {
   rmSync(stage, { recursive: true, force: true });
   for (const path of [...required, ...documents]) copy(join(root, path), join(stage, path));
+  writeReadme();
   copyOnnxRuntime(target);
   writeManifest();
   // vsce asks for one; the list above is stricter.
@@ -92,6 +93,12 @@ function copyOnnxRuntime(target) {
   const files = readdirSync(join(packages, own)).filter((it) => !leftOut.test(it));
   for (const path of [...parts, ...files.map((it) => `${own}/${it}`)])
     copy(join(packages, path), join(stage, "dist/node_modules", path));
+}
+
+/** Without its pictures: they lie in docs/, and an installed extension's page shows none by a relative path. */
+function writeReadme() {
+  const text = readFileSync(join(root, "README.md"), "utf8");
+  writeFileSync(join(stage, "README.md"), text.replace(/^!\[[^\]]*\]\(docs\/[^)]*\)\n\n/gm, ""));
 }
 
 /** The manifest without what only a checkout needs. */

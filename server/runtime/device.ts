@@ -146,5 +146,8 @@ function reasonOf(error: unknown): string {
     .trim()
     .split("\n")[0]!
     .replace(/^check of \w+: /, "");
+  // What is missing, the provider or what it needs in turn, is not said.
+  if (/_Cuda: Failed to load shared library/.test(last))
+    return "ONNX Runtime's CUDA provider cannot be loaded: it needs its own libraries, CUDA 12 and cuDNN 9 (README, CUDA)";
   return last.replace(/^.*\bwas false\. /, "").replace(/\s*\.?\s*$/, "");
 }

@@ -54,6 +54,15 @@ describe("opening a device", () => {
         "Choose another with the setting latentWorkbench.device",
     });
   });
+  test("cuda without its libraries is refused in words", async () => {
+    process.env["NVIDIA_TF32_OVERRIDE"] = "0";
+    const cuda = await probeDevices({ ...settings, device: "auto" }).then((reports) =>
+      reports.find(({ device }) => device === "cuda"),
+    );
+    delete process.env["NVIDIA_TF32_OVERRIDE"];
+    // Where there is a GPU, there is a figure in place of a reason.
+    expect(cuda?.refusal ?? "").not.toMatch(/OrtSessionOptions/);
+  });
   test("a provider that this platform has not is refused in words", async () => {
     const device = process.platform === "win32" ? "coreml" : "dml";
     const error = await openDevice({ ...settings, device }).catch((e: unknown) => e);

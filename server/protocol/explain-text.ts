@@ -6,8 +6,10 @@ export function explainedText(found: readonly ExplainedLatent[]): string {
   return found
     .map(({ latent, label, detection, fuzzing, problems }) => {
       const scores = [
-        scoreText("detection", detection?.accuracy, detection?.none),
-        scoreText("fuzzing", fuzzing?.balanced, 0.5),
+        detection
+          ? `  detection ${figure(detection.accuracy)} (“none” gives ${figure(detection.none)})`
+          : "",
+        fuzzing ? `  fuzzing ${figure(fuzzing.balanced)} (chance 0.50)` : "",
       ];
       const notes = problems.map((it) => `\n  ${it}`).join("");
       return `#${latent}  ${label ?? "no explanation"}${scores.join("")}${notes}`;
@@ -15,7 +17,6 @@ export function explainedText(found: readonly ExplainedLatent[]): string {
     .join("\n");
 }
 
-/** A score with what is right for the answer "none of them". */
-function scoreText(name: string, value: number | undefined, none = 0): string {
-  return value === undefined ? "" : `  ${name} ${value.toFixed(2)} (by chance ${none.toFixed(2)})`;
+function figure(score: number): string {
+  return score.toFixed(2);
 }

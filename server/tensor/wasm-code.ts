@@ -101,6 +101,8 @@ export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number, value: Code): Code => [...value, 0x21, ...unsigned(local)];
 /** Sum of two i32. */
 export const add = (a: Code, b: Code): Code => [...a, ...b, 0x6a];
+/** Difference of two i32. */
+export const sub = (a: Code, b: Code): Code => [...a, ...b, 0x6b];
 /** Product of two i32. */
 export const mul = (a: Code, b: Code): Code => [...a, ...b, 0x6c];
 /** Bits of both i32. */

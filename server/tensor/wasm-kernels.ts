@@ -11,6 +11,7 @@ import {
   loadI32,
   mul,
   set,
+  sub,
   type ValueType,
   type WasmFunction,
   wasmModule,
@@ -152,52 +153,62 @@ function sparseTimesDense(): WasmFunction {
   return { name: "sparseTimesDense", parameters, locals: locals.types, body };
 }
 
-/** Code that leaves the product of two arrays of n numbers on the stack: 16 partial sums, then the rest one by one. */
+/** Code that computes the products of one array with several at a time, each as if it were alone. */
 function dotCode(
   locals: Locals,
   a: number,
-  b: number,
+  bs: readonly number[],
   n: number,
-): { compute: Code; result: number } {
+): { compute: Code; results: readonly number[] } {
   const i = locals.make("i32");
   const end = locals.make("i32");
   const pa = locals.make("i32");
-  const pb = locals.make("i32");
-  const sums = locals.many("v128", 4);
-  const result = locals.make("f32");
-  const [s0, s1, s2, s3] = sums as [number, number, number, number];
-  const lane = (index: number): Code => f32x4.lane(get(s0), index);
-  const advance = (bytes: number): Code => [
-    ...set(pa, add(get(pa), i32(bytes))),
-    ...set(pb, add(get(pb), i32(bytes))),
-  ];
+  const pbs = locals.many("i32", bs.length);
+  const vector = locals.make("v128");
+  const one = locals.make("f32");
+  // 16 partial sums of each product, then the rest one by one.
+  const sums = bs.map(() => locals.many("v128", 4) as [number, number, number, number]);
+  const results = locals.many("f32", bs.length);
+  const advance = (bytes: number): Code =>
+    repeat([pa, ...pbs], (pointer) => set(pointer, add(get(pointer), i32(bytes))));
   const compute: Code = [
     ...set(pa, get(a)),
-    ...set(pb, get(b)),
-    ...repeat(sums, (sum) => set(sum, f32x4.zero)),
+    ...repeat(pbs, (pb, at) => set(pb, get(bs[at]!))),
+    ...repeat(sums.flat(), (sum) => set(sum, f32x4.zero)),
     ...set(i, i32(0)),
     ...set(end, floorTo(get(n), 16)),
     ...forUpTo(i, get(end), 16, [
-      ...repeat(sums, (sum, at) =>
-        set(
-          sum,
-          f32x4.add(
-            get(sum),
-            f32x4.mul(f32x4.load(get(pa), 16 * at), f32x4.load(get(pb), 16 * at)),
+      ...repeat([0, 1, 2, 3], (at) => [
+        ...set(vector, f32x4.load(get(pa), 16 * at)),
+        ...repeat(sums, (own, which) =>
+          set(
+            own[at]!,
+            f32x4.add(get(own[at]!), f32x4.mul(get(vector), f32x4.load(get(pbs[which]!), 16 * at))),
           ),
         ),
-      ),
+      ]),
       ...advance(64),
     ]),
-    ...set(s0, f32x4.add(f32x4.add(get(s0), get(s1)), f32x4.add(get(s2), get(s3)))),
-    ...set(result, f32.add(f32.add(lane(0), lane(1)), f32.add(lane(2), lane(3)))),
+    ...repeat(sums, ([s0, s1, s2, s3], which) => {
+      const lane = (index: number): Code => f32x4.lane(get(s0), index);
+      return [
+        ...set(s0, f32x4.add(f32x4.add(get(s0), get(s1)), f32x4.add(get(s2), get(s3)))),
+        ...set(results[which]!, f32.add(f32.add(lane(0), lane(1)), f32.add(lane(2), lane(3)))),
+      ];
+    }),
     ...forUpTo(i, get(n), 1, [
-      ...set(result, f32.add(get(result), f32.mul(f32.load(get(pa)), f32.load(get(pb))))),
+      ...set(one, f32.load(get(pa))),
+      ...repeat(results, (result, which) =>
+        set(result, f32.add(get(result), f32.mul(get(one), f32.load(get(pbs[which]!))))),
+      ),
       ...advance(4),
     ]),
   ];
-  return { compute, result };
+  return { compute, results };
 }
+
+/** Entries whose products are computed together; a power of two. */
+const grouped = 4;
 
 function sampled(): WasmFunction {
   const parameters: ValueType[] = Array.from({ length: 8 }, () => "i32");
@@ -206,18 +217,30 @@ function sampled(): WasmFunction {
   const row = locals.make("i32");
   const entry = locals.make("i32");
   const last = locals.make("i32");
+  const lastOfGroups = locals.make("i32");
   const here = locals.make("i32");
-  const there = locals.make("i32");
-  const { compute, result } = dotCode(locals, here, there, width);
+  const there = locals.many("i32", grouped);
+  /** The next `count` entries, whose sums then wait less for each other. */
+  const some = (count: number): Code => {
+    const { compute, results } = dotCode(locals, here, there.slice(0, count), width);
+    const column = (nth: number) => loadI32(at(get(columns), get(entry)), 4 * nth);
+    return [
+      ...repeat(there.slice(0, count), (it, nth) =>
+        set(it, at(get(x), mul(column(nth), get(width)))),
+      ),
+      ...compute,
+      ...repeat(results, (result, nth) =>
+        f32.store(at(get(values), get(entry)), get(result), 4 * nth),
+      ),
+    ];
+  };
   const body = forUpTo(row, get(rows), 1, [
     ...set(entry, loadI32(at(get(begin), get(row)))),
     ...set(last, loadI32(at(get(end), get(row)))),
     ...set(here, at(get(y), mul(get(row), get(width)))),
-    ...forUpTo(entry, get(last), 1, [
-      ...set(there, at(get(x), mul(loadI32(at(get(columns), get(entry))), get(width)))),
-      ...compute,
-      ...f32.store(at(get(values), get(entry)), get(result)),
-    ]),
+    ...set(lastOfGroups, add(get(entry), floorTo(sub(get(last), get(entry)), there.length))),
+    ...forUpTo(entry, get(lastOfGroups), there.length, some(there.length)),
+    ...forUpTo(entry, get(last), 1, some(1)),
   ]);
   return { name: "denseTimesDenseAt", parameters, locals: locals.types, body };
 }
@@ -225,8 +248,8 @@ function sampled(): WasmFunction {
 function dot(): WasmFunction {
   const parameters: ValueType[] = ["i32", "i32", "i32"];
   const locals = new Locals(parameters);
-  const { compute, result } = dotCode(locals, 0, 1, 2);
-  const body = [...compute, ...get(result)];
+  const { compute, results } = dotCode(locals, 0, [1], 2);
+  const body = [...compute, ...get(results[0]!)];
   return { name: "dot", parameters, result: "f32", locals: locals.types, body };
 }
 

@@ -5,8 +5,13 @@ import * as ort from "onnxruntime-node";
 import { assert } from "../base/errors.ts";
 import { bytesPerElement, type DType, type Tensor, type TensorData } from "../tensor/tensor.ts";
 
-/** The tensor as a feed: it shares the elements. ONNX Runtime's Node binding has no bfloat16. */
-export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
+/**
+ * The tensor as a feed: it shares the elements, but for those in memory that threads share, which ONNX Runtime's Node
+ * binding refuses. It has no bfloat16.
+ */
+export function toOrt({ dtype, dims, data: given }: Tensor): ort.Tensor {
+  const isShared = (given.buffer as ArrayBufferLike) instanceof SharedArrayBuffer;
+  const data = isShared ? given.slice() : given;
   // A newer Node has Float16Array, and the binding then insists on it; the bits are the same.
   const Float16 = (globalThis as { Float16Array?: new (...a: unknown[]) => TensorData })
     .Float16Array;

@@ -3,6 +3,7 @@
  * run on vectors; else ordinary arrays with the same loops in JavaScript.
  */
 import { assert } from "../base/errors.ts";
+import { kernelPool } from "./kernel-pool.ts";
 import { type Kernels, plainKernels } from "./kernels.ts";
 import { type WasmMemory, webAssembly } from "./wasm-code.ts";
 import { kernelModule, type WasmExports } from "./wasm-kernels.ts";
@@ -18,9 +19,17 @@ export function arenaBytes(length: number): number {
   return Math.ceil((4 * length) / alignment) * alignment;
 }
 
+/** How an arena is made. */
+export interface ArenaOptions {
+  readonly simd?: boolean;
+  readonly threads?: number;
+}
+
 /** Memory that hands out arrays one after the other. */
 export class Arena {
   readonly kernels: Kernels;
+  /** Lets other threads give the memory back; nothing may be done with the arrays afterwards. */
+  readonly release: () => void;
   readonly #memory: WasmMemory | undefined;
   /** Without WebAssembly's memory: what was handed out, in order. */
   readonly #arrays: (Float32Array | Int32Array)[];
@@ -28,12 +37,19 @@ export class Arena {
   #used = 0;
   #handedOut = 0;
 
-  /** `simd: false` takes ordinary arrays and loops: for comparison. */
-  constructor(bytes: number, { simd = true }: { simd?: boolean } = {}) {
+  /**
+   * `threads` above 1 puts the arrays into shared memory and lets so many threads do the kernels' work. `simd: false`
+   * takes ordinary arrays and loops: for comparison.
+   */
+  constructor(bytes: number, { simd = true, threads = 1 }: ArenaOptions = {}) {
     this.#bytes = bytes;
-    this.#memory = simd ? wasmMemory(bytes) : undefined;
+    this.#memory = simd ? wasmMemory(bytes, threads > 1) : undefined;
     this.#arrays = [];
-    this.kernels = this.#memory ? wasmKernels(this.#memory) : plainKernels;
+    const { kernels, release } = this.#memory
+      ? wasmKernels(this.#memory, threads)
+      : { kernels: plainKernels, release: () => undefined };
+    this.kernels = kernels;
+    this.release = release;
   }
 
   /**
@@ -60,7 +76,7 @@ export class Arena {
   }
 
   #take<T extends Float32Array | Int32Array>(
-    kind: { new (length: number): T; new (buffer: ArrayBuffer, at: number, length: number): T },
+    kind: { new (length: number): T; new (buffer: ArrayBufferLike, at: number, length: number): T },
     length: number,
   ): T {
     const at = this.#used;
@@ -85,11 +101,11 @@ function grow(memory: WasmMemory, pages: number): boolean {
   }
 }
 
-function wasmMemory(bytes: number): WasmMemory | undefined {
+function wasmMemory(bytes: number, shared: boolean): WasmMemory | undefined {
   const pages = Math.ceil(bytes / pageBytes);
   if (pages > mostPages) return undefined;
   try {
-    return new webAssembly.Memory({ initial: pages, maximum: mostPages });
+    return new webAssembly.Memory({ initial: pages, maximum: mostPages, shared });
   } catch (error) {
     // No address space for it: the ordinary arrays may still find room.
     if (error instanceof RangeError) return undefined;
@@ -97,31 +113,61 @@ function wasmMemory(bytes: number): WasmMemory | undefined {
   }
 }
 
-let module: object | undefined;
+const modules = new Map<boolean, object>();
 
-function wasmKernels(memory: WasmMemory): Kernels {
-  module ??= kernelModule();
+function kernelsOf(memory: WasmMemory): { module: object; wasm: WasmExports } {
+  const isShared = memory.buffer instanceof SharedArrayBuffer;
+  const module = modules.get(isShared) ?? kernelModule(isShared);
+  modules.set(isShared, module);
   const { exports } = new webAssembly.Instance(module, { env: { memory } });
-  const wasm = exports as WasmExports;
+  return { module, wasm: exports as WasmExports };
+}
+
+/** Fewer rows than this, or numbers of Adam, are not worth waking threads for. */
+const fewestRows = 64;
+const fewestNumbers = 2 ** 16;
+
+function wasmKernels(
+  memory: WasmMemory,
+  threads: number,
+): { kernels: Kernels; release: () => void } {
+  const { module, wasm } = kernelsOf(memory);
+  const pool = threads > 1 ? kernelPool(threads) : undefined;
+  const known = pool?.add(module, memory, { ...wasm });
   const at = (array: Float32Array | Int32Array): number => {
     assert(array.buffer === memory.buffer, "a kernel was given an array outside its arena");
     return array.byteOffset;
   };
   const sparse =
-    (run: WasmExports["sparseTimesDense"]): Kernels["addSparseTimesDense"] =>
-    (y, { begin, end, columns, values }, x, width) =>
-      run(at(y), at(begin), at(end), begin.length, at(columns), at(values), at(x), width);
-  return {
-    addSparseTimesDense: sparse((...args) => wasm.sparseTimesDense(...args)),
-    denseTimesDenseAt: sparse((...args) => wasm.denseTimesDenseAt(...args)),
+    (kernel: "sparseTimesDense" | "denseTimesDenseAt"): Kernels["addSparseTimesDense"] =>
+    (y, { begin, end, columns, values }, x, width) => {
+      const rows = begin.length;
+      const args = [
+        at(y),
+        at(begin),
+        at(end),
+        rows,
+        at(columns),
+        at(values),
+        at(x),
+        width,
+      ] as const;
+      if (!known || rows < fewestRows) return wasm[kernel](...args);
+      const strides = [4 * width, 4, 4, 0, 0, 0, 0, 0];
+      pool!.run({ kernel, rows, grain: 1, args, countAt: 3, strides }, known);
+    };
+  const kernels: Kernels = {
+    addSparseTimesDense: sparse("sparseTimesDense"),
+    denseTimesDenseAt: sparse("denseTimesDenseAt"),
     dot: (a, aAt, b, bAt, n) => wasm.dot(at(a) + 4 * aAt, at(b) + 4 * bAt, n),
-    adam: ({ value, grad, mean, square }, factors) =>
-      wasm.adam(
+    adam: ({ value, grad, mean, square }, factors) => {
+      const rows = value.length;
+      const args = [
         at(value),
         at(grad),
         at(mean),
         at(square),
-        value.length,
+        rows,
         factors.gradScale,
         factors.beta1,
         factors.beta2,
@@ -129,6 +175,11 @@ function wasmKernels(memory: WasmMemory): Kernels {
         factors.stepSize,
         factors.rootCorrection,
         factors.eps,
-      ),
+      ] as const;
+      if (!known || rows < fewestNumbers) return wasm.adam(...args);
+      const strides = [4, 4, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+      pool!.run({ kernel: "adam", rows, grain: 1024, args, countAt: 4, strides }, known);
+    },
   };
+  return { kernels, release: () => known && pool!.forget(known) };
 }

@@ -24,14 +24,18 @@ export interface WasmFunction {
   readonly body: Code;
 }
 
-/** Bytes of a module that imports `env.memory` and exports the functions. */
-export function wasmModule(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+/** Bytes of a module that imports `env.memory`, shared with other threads or not, and exports the functions. */
+export function wasmModule(
+  functions: readonly WasmFunction[],
+  isShared: boolean,
+): Uint8Array<ArrayBuffer> {
   const types = functions.map(({ parameters, result }) => [
     0x60,
     ...vector(parameters.map((type) => [valueTypes[type]])),
     ...vector(result === undefined ? [] : [[valueTypes[result]]]),
   ]);
-  const memory = [...text("env"), ...text("memory"), 0x02, 0x00, ...unsigned(0)];
+  const limits = isShared ? [0x03, ...unsigned(0), ...unsigned(2 ** 16)] : [0x00, ...unsigned(0)];
+  const memory = [...text("env"), ...text("memory"), 0x02, ...limits];
   const bodies = functions.map(({ locals, body }) => {
     const code = [...vector(locals.map((type) => [1, valueTypes[type]])), ...body, 0x0b];
     return [...unsigned(code.length), ...code];
@@ -160,15 +164,19 @@ export const f32x4 = {
   sqrt: (a: Code): Code => [...a, ...simd(227)],
 } as const;
 
-/** WebAssembly's memory: its pages as an ordinary array buffer, another one after each growth. */
+/** WebAssembly's memory: its pages as an array buffer, another one after each growth. */
 export interface WasmMemory {
-  readonly buffer: ArrayBuffer;
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
   grow(pages: number): void;
 }
 
 interface WebAssemblyApi {
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Memory: new (pages: { initial: number; maximum: number }) => WasmMemory;
+  readonly Memory: new (pages: {
+    initial: number;
+    maximum: number;
+    shared?: boolean;
+  }) => WasmMemory;
   readonly Instance: new (
     module: object,
     imports: { env: { memory: WasmMemory } },

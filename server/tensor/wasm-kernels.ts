@@ -67,8 +67,9 @@ const unrolled = 8;
 const block = lanes * unrolled;
 
 /** The module; instantiate it with `{ env: { memory } }`. */
-export function kernelModule(): object {
-  return new webAssembly.Module(wasmModule([sparseTimesDense(), sampled(), dot(), adam()]));
+export function kernelModule(isShared: boolean): object {
+  const functions = [sparseTimesDense(), sampled(), dot(), adam()];
+  return new webAssembly.Module(wasmModule(functions, isShared));
 }
 
 /** Hands out numbers of locals behind the parameters. */

@@ -11,6 +11,9 @@ import { badInitialParameter, badTrainerState } from "./errors.ts";
  */
 export type ParameterShapes = Readonly<Record<string, readonly number[]>>;
 
+/** Parameters below this are worked on by one thread. */
+const fewestSharedBytes = 2 ** 23;
+
 /** One parameter. */
 export interface Parameter extends AdamArrays {
   readonly name: string;
@@ -20,12 +23,18 @@ export interface Parameter extends AdamArrays {
 /** All parameters of an SAE in training, in one arena. */
 export class Parameters {
   readonly #shapes: ParameterShapes;
+  readonly #threads: number;
   #arena: Arena;
   #all: ReadonlyMap<string, Parameter>;
 
-  constructor(shapes: ParameterShapes) {
+  /** Copies of what lies in shared memory, which a device does not take. */
+  readonly #feeds = new Map<string, Float32Array>();
+
+  /** `threads` share the kernels' work if the parameters are large enough to be worth it. */
+  constructor(shapes: ParameterShapes, threads = 1) {
     this.#shapes = shapes;
-    this.#arena = new Arena(parameterBytes(shapes));
+    this.#threads = parameterBytes(shapes) < fewestSharedBytes ? 1 : threads;
+    this.#arena = new Arena(parameterBytes(shapes), { threads: this.#threads });
     this.#all = this.#place();
   }
 
@@ -42,7 +51,8 @@ export class Parameters {
       return;
     }
     const before = this.#all;
-    this.#arena = new Arena(bytes);
+    const old = this.#arena;
+    this.#arena = new Arena(bytes, { threads: this.#threads });
     this.#all = this.#place();
     for (const { name, value, mean, square } of before.values()) {
       const parameter = this.get(name);
@@ -50,6 +60,12 @@ export class Parameters {
       parameter.mean.set(mean);
       parameter.square.set(square);
     }
+    old.release();
+  }
+
+  /** Lets other threads give the memory back. */
+  release(): void {
+    this.#arena.release();
   }
 
   #place(): ReadonlyMap<string, Parameter> {
@@ -77,10 +93,14 @@ export class Parameters {
     return found;
   }
 
-  /** As a feed of a graph, sharing its numbers. */
+  /** As a feed of a graph, with its present numbers. */
   feed(name: string): Tensor<"float32"> {
     const { dims, value } = this.get(name);
-    return tensor("float32", dims, value);
+    if (!(value.buffer instanceof SharedArrayBuffer)) return tensor("float32", dims, value);
+    const copy = this.#feeds.get(name) ?? new Float32Array(value.length);
+    copy.set(value);
+    this.#feeds.set(name, copy);
+    return tensor("float32", dims, copy);
   }
 
   /** Values in the outer orientation, as copies. */

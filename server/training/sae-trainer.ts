@@ -73,7 +73,7 @@ export class SaeTrainer implements MetaTrainer {
     // Value, gradient and two averages.
     device.ledger.require([{ what: plan, bytes: 16 * parameterCount(shapes) }]);
     device.ledger.plan(plan, 16 * parameterCount(shapes));
-    const parameters = new Parameters(shapes);
+    const parameters = new Parameters(shapes, device.threads);
     initialise(parameters, config, kind.initial?.(config) ?? {});
     const normalization = openNormalization(config, device);
     if (init !== undefined) {
@@ -196,10 +196,11 @@ export class SaeTrainer implements MetaTrainer {
   }
 
   async release(): Promise<void> {
-    const { form, normalization, device, plan, adversary } = this.#pieces;
+    const { parameters, form, normalization, device, plan, adversary } = this.#pieces;
     await adversary?.trainer.release();
     await form.release();
     await normalization.release();
+    parameters.release();
     device.ledger.release(plan);
   }
 

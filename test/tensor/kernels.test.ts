@@ -1,7 +1,10 @@
 /** The vector loops against their JavaScript twins, bit for bit, and those against plain sums in double precision. */
 import { describe, expect, test } from "vitest";
 import { Arena, arenaBytes } from "../../server/tensor/arena.ts";
+import { KernelPool } from "../../server/tensor/kernel-pool.ts";
 import type { SparseRows } from "../../server/tensor/kernels.ts";
+import { webAssembly } from "../../server/tensor/wasm-code.ts";
+import { kernelModule, type WasmExports } from "../../server/tensor/wasm-kernels.ts";
 import { seeded } from "../random.ts";
 
 /** Both kinds of memory, filled with the same numbers. */
@@ -132,6 +135,74 @@ test.each([0, 0.9])("Adam with beta1 %f", (beta1) => {
     });
     expect(value[i]).toBeCloseTo(p, 5);
   }
+});
+
+describe("work that threads share", () => {
+  const [rows, columns, width] = [700, 300, 67];
+  /** Each kernel once, over enough rows for threads. */
+  const results = (threads: number) => {
+    const random = seeded(9);
+    const arena = new Arena(1 << 23, { threads });
+    const s = sparse(arena, rows, columns, random);
+    const x = filled(arena.float32(columns * width), random);
+    const y = filled(arena.float32(rows * width), random);
+    const at = { ...s, values: arena.float32(s.values.length) };
+    const array = () => filled(arena.float32(70_001), random);
+    const adam = { value: array(), grad: array(), mean: array(), square: array() };
+    adam.square.forEach((it, i) => (adam.square[i] = it ** 2));
+    const { kernels } = arena;
+    const factors = { gradScale: 0.37, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+    for (let round = 0; round < 20; round++) {
+      kernels.addSparseTimesDense(y, s, x, width);
+      kernels.denseTimesDenseAt(y, at, x, width);
+      kernels.adam(adam, { ...factors, stepSize: 0.01, rootCorrection: 0.5 });
+    }
+    const all = [y, at.values, adam.value, adam.mean, adam.square].map((it) => it.slice());
+    const isShared = x.buffer instanceof SharedArrayBuffer;
+    arena.release();
+    return { all, isShared };
+  };
+
+  test("comes to the same as one thread's, bit for bit", () => {
+    const one = results(1);
+    expect(one.isShared).toBe(false);
+    // The second finds threads that know another memory, too.
+    for (const threads of [3, 3]) {
+      const some = results(threads);
+      expect(some.isShared).toBe(true);
+      expect(some.all).toEqual(one.all);
+    }
+  });
+
+  test("is done by other threads, too, each row once", () => {
+    const n = 2 ** 20;
+    const module = kernelModule(true);
+    const memory = new webAssembly.Memory({ initial: 16 * 17, maximum: 1000, shared: true });
+    const { exports } = new webAssembly.Instance(module, { env: { memory } });
+    const { adam } = exports as WasmExports;
+    let own = 0;
+    const pool = new KernelPool(3);
+    const known = pool.add(module, memory, {
+      adam: (...args) => {
+        own += args[4]!;
+        adam(...(args as Parameters<typeof adam>));
+      },
+    });
+    const gradients = new Float32Array(memory.buffer, 4 * n, n).fill(1);
+    const means = new Float32Array(memory.buffer, 8 * n, n);
+    const args = [0, 4 * n, 8 * n, 12 * n, n, 1, 0, 0.999, 0.001, 0.01, 0.5, 1e-8];
+    const strides = [4, 4, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+    const deadline = performance.now() + 20_000;
+    let rounds = 0;
+    // On a busy machine they may take a while to come.
+    do {
+      gradients.fill(++rounds);
+      pool.run({ kernel: "adam", rows: n, grain: 1024, args, countAt: 4, strides }, known);
+      // With β₁ 0 the average of gradients is the last one.
+      expect(means.every((it) => it === rounds)).toBe(true);
+    } while (own === rounds * n && performance.now() < deadline);
+    expect(own).toBeLessThan(rounds * n);
+  });
 });
 
 test("an arena that is full says so, as does a kernel that is given a foreign array", () => {

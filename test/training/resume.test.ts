@@ -1,9 +1,10 @@
 /** A trainer that continues from a stored state goes on as if it had never stopped, to the last bit. */
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors, writeSafetensors } from "../../server/encoding/safetensors.ts";
 import { type Device, openDevice } from "../../server/runtime/device.ts";
 import type { Tensor } from "../../server/tensor/tensor.ts";
-import type { TrainConfig } from "../../server/training/config.ts";
+import { parseTrainConfig, type TrainConfig } from "../../server/training/config.ts";
 import { openTrainer, type RawBatch, type StepResult } from "../../server/training/trainer.ts";
 import { goldenBatches, goldenNames, goldenRun } from "./golden-runs.ts";
 import { smallBatches, smallConfigs } from "./small-configs.ts";
@@ -64,6 +65,45 @@ describe("options that no golden has", () => {
     return checkResume(config, smallBatches(config, target));
   });
 });
+
+test("however many threads share the work, numbers are the same", async () => {
+  const config = parseTrainConfig(
+    {
+      architecture: "batchtopk",
+      d_in: 67,
+      d_sae: 8192,
+      k: 9,
+      steps: 9,
+      lr: 0.01,
+      dead: { after: 0 },
+    },
+    "a test",
+  );
+  const batches = smallBatches(config).slice(0, 4);
+  // The device's own sums are not asked for here: it always has two threads.
+  const run = async (threads: number) => {
+    const trainer = await openTrainer(config, withThreads(device, threads));
+    const lines = [];
+    for (const batch of batches) lines.push(await trainer.step(batch));
+    const hash = createHash("sha256").update(writeSafetensors(trainer.state()));
+    await trainer.release();
+    return { lines, state: hash.digest("hex") };
+  };
+  const one = await run(1);
+  expect(await run(2)).toEqual(one);
+  expect(await run(5)).toEqual(one);
+});
+
+/** The same device under another number of threads. */
+function withThreads(own: Device, threads: number): Device {
+  return new Proxy(own, {
+    get: (target, key) => {
+      if (key === "threads") return threads;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
 
 test("a state of another config is refused", async () => {
   const { config } = smallConfigs["standard, tied"]!;

@@ -91,13 +91,13 @@ export class KernelPool {
   /** Makes a shared memory with its kernels known to the threads. */
   add(module: object, memory: WasmMemory, exports: KernelExports): PoolMemory {
     const id = ++this.#memories;
-    for (const worker of this.#workers) worker.postMessage({ id, module, memory });
+    for (const worker of this.#workers) worker.postMessage({ id, module, memory }, []);
     return { id, exports };
   }
 
   /** The threads give a memory back when they next wake. */
   forget({ id }: PoolMemory): void {
-    for (const worker of this.#workers) worker.postMessage({ forget: id });
+    for (const worker of this.#workers) worker.postMessage({ forget: id }, []);
   }
 
   /** Runs a task to its end. */

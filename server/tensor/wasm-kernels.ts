@@ -224,10 +224,9 @@ function sampled(): WasmFunction {
   /** The next `count` entries, whose sums then wait less for each other. */
   const some = (count: number): Code => {
     const { compute, results } = dotCode(locals, here, there.slice(0, count), width);
-    const column = (nth: number) => loadI32(at(get(columns), get(entry)), 4 * nth);
     return [
       ...repeat(there.slice(0, count), (it, nth) =>
-        set(it, at(get(x), mul(column(nth), get(width)))),
+        set(it, at(get(x), mul(loadI32(at(get(columns), get(entry)), 4 * nth), get(width)))),
       ),
       ...compute,
       ...repeat(results, (result, nth) =>

@@ -179,13 +179,13 @@ describe("work that threads share", () => {
     const module = kernelModule(true);
     const memory = new webAssembly.Memory({ initial: 16 * 17, maximum: 1000, shared: true });
     const { exports } = new webAssembly.Instance(module, { env: { memory } });
-    const { adam } = exports as WasmExports;
+    const wasm = exports as WasmExports;
     let own = 0;
     const pool = new KernelPool(3);
     const known = pool.add(module, memory, {
       adam: (...args) => {
         own += args[4]!;
-        adam(...(args as Parameters<typeof adam>));
+        wasm.adam(...(args as Parameters<WasmExports["adam"]>));
       },
     });
     const gradients = new Float32Array(memory.buffer, 4 * n, n).fill(1);

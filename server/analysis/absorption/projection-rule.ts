@@ -44,7 +44,7 @@ export interface ProjectionReading {
   readonly isFull: boolean;
   /**
    * Main latents fire, but weakly: the fraction is above 0, and main latents and absorbers both point along the probe. Whether both
-   * have an effect on the task is asked of ablations (`ablation-effects.ts`).
+   * have an effect on the task, the causal rule asks (`causal-rule.ts`).
    */
   readonly isPartial: boolean;
 }

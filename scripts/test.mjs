@@ -34,6 +34,7 @@ const parts = [
   script("training in the browser", 2400, "test/e2e/train.mjs"),
   script("explorer in the browser", 2400, "test/e2e/explorer.mjs"),
   script("attribution and steering in the browser", 1200, "test/e2e/causes.mjs"),
+  script("comparing texts in the browser", 1800, "test/e2e/comparison.mjs"),
   script("toy models in the browser", 1200, "test/e2e/toy.mjs"),
   script("pages about decoders in the browser", 2400, "test/e2e/decoders.mjs"),
   script("absorption in the browser", 2400, "test/e2e/absorption.mjs"),

@@ -19,6 +19,7 @@ import {
   importLabels,
   indexCorpus,
 } from "./explorer-commands.ts";
+import { exportLatents } from "./export-latents.ts";
 import { getStarted, openDemo } from "./get-started.ts";
 import { findLatents } from "./find-latents.ts";
 import { absorptionCase } from "./absorption-case.ts";
@@ -84,6 +85,7 @@ export const commands: Readonly<Record<string, Command>> = {
   exportLabels,
   copyLatentAsPython,
   copyNeuronpediaId,
+  exportLatents,
   explainLatent,
   explainLatents,
   setExplainKey,

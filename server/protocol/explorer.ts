@@ -248,6 +248,7 @@ export type ExplorerCommand =
   | "importLabels"
   | "exportLabels"
   | "copyLatentAsPython"
+  | "exportLatents"
   | "copyNeuronpediaId";
 
 /** Events from the host to the explorer page. */

@@ -8,6 +8,7 @@ import type { DecompositionMethods } from "./decompositions.ts";
 import type { CauseMethods } from "./page-causes.ts";
 import type { ExplainMethods } from "./explain.ts";
 import type { ExplorerMethods } from "./explorer.ts";
+import type { ExportMethods } from "./export.ts";
 import type { FindMethods } from "./find.ts";
 import type { AbsorptionMethods, TokenAbsorption } from "./absorption.ts";
 import type { OccurrenceMethods } from "./occurrences.ts";
@@ -160,6 +161,7 @@ export interface PageMethods
   extends
     RunMethods,
     PinMethods,
+    ExportMethods,
     ToyMethods,
     CauseMethods,
     ComparisonMethods,

@@ -21,6 +21,7 @@ import { decoderHandlers } from "./decoder-handlers.ts";
 import { decompositionHandlers } from "./decomposition-handlers.ts";
 import type { ContextState, OpenDocument } from "./documents.ts";
 import { explainHandlers } from "./explain-handlers.ts";
+import { exportHandlers } from "./export-handlers.ts";
 import { explorerHandlers } from "./explorer-handlers.ts";
 import { findHandlers } from "./find-handlers.ts";
 import { heatAt, type Heat, heatOf } from "./heat.ts";
@@ -55,6 +56,7 @@ export function pageHandlers(
   return {
     ...runHandlers(workbench),
     ...explorerHandlers(workbench),
+    ...exportHandlers(workbench),
     ...explainHandlers(workbench),
     ...findHandlers(workbench, surroundings),
     ...decoderHandlers(workbench),

@@ -52,3 +52,13 @@ test("who is unpinned leaves a colour that the next one takes; the page's tokens
   for (const { heat, colour } of tokens) expect(colour === undefined).toBe(heat === 0);
   expect(new Set(tokens.map((it) => it.colour)).size).toBeGreaterThan(2);
 });
+
+test("latents as a file that stands by itself", async () => {
+  const { html } = await client.page("latentsAsHtml", { sae, latents: [139, 1123] });
+  expect(html).toContain("<h2>#139</h2>");
+  expect(html).toContain("<h2>#1123</h2>");
+  expect(html).toContain("Logits that it raises");
+  expect(html).not.toContain("<script");
+  const none = client.page("latentsAsHtml", { sae, latents: [6144] });
+  await expect(none).rejects.toThrow("6144");
+});

@@ -142,6 +142,9 @@ function Header({
         <button class="secondary" onClick={() => model.command("copyLatentAsPython")}>
           Copy as Python (SAELens)
         </button>
+        <button class="secondary" onClick={() => model.command("exportLatents")}>
+          Export as HTML…
+        </button>
         {neuronpediaId !== undefined && (
           <button
             class="secondary"

@@ -76,17 +76,28 @@ export function divideDims(
 
 /** The value of a dimension when its names have these values, or undefined if a name has none. */
 export function evaluateDim(dim: Dim, values: ReadonlyMap<string, number>): number | undefined {
-  let sum = 0;
-  for (const [product, n] of parsePolynomial(dim)) {
-    let term = n;
-    for (const name of namesOf(product)) {
-      const value = values.get(name);
-      if (value === undefined) return undefined;
-      term *= value;
+  return dimEvaluator(dim)(values);
+}
+
+/** `evaluateDim` of one dimension, for where it is asked at every run: the dimension is read once. */
+export function dimEvaluator(
+  dim: Dim,
+): (values: ReadonlyMap<string, number>) => number | undefined {
+  if (typeof dim === "number") return () => dim;
+  const terms = [...parsePolynomial(dim)].map(([product, n]) => ({ n, names: namesOf(product) }));
+  return (values) => {
+    let sum = 0;
+    for (const { n, names } of terms) {
+      let term = n;
+      for (const name of names) {
+        const value = values.get(name);
+        if (value === undefined) return undefined;
+        term *= value;
+      }
+      sum += term;
     }
-    sum += term;
-  }
-  return sum;
+    return sum;
+  };
 }
 
 /** Prints a shape: "[tokens, 576]". */

@@ -9,9 +9,8 @@ import {
   mul,
   reduceMax,
   reshape,
-  slice,
+  rotary,
   softmax,
-  split,
   sub,
   tanh,
   transpose,
@@ -115,16 +114,7 @@ export function flattenHeads(b: BlockBuilder, z: Value): Value {
 function rotated(b: BlockBuilder, { q, k }: Heads, layer: LayerConfig): { q: Value; k: Value } {
   if (layer.rotary === undefined) return { q, k };
   const { dims } = layer.rotary;
-  const cos = reshape(b.input("cos", ["tokens", dims]), ["tokens", 1, dims]);
-  const sin = reshape(b.input("sin", ["tokens", dims]), ["tokens", 1, dims]);
-  return { q: rotate(q, cos, sin, dims), k: rotate(k, cos, sin, dims) };
-}
-
-/** x · cos + swap(x) · sin on the first `dims` entries of each head; `sin` carries the sign of its half. */
-function rotate(x: Value, cos: Value, sin: Value, dims: number): Value {
-  const d_head = x.dims.at(-1) as number;
-  const turning = dims === d_head ? x : slice(x, { axis: 2, to: dims });
-  const [first, second] = split(turning, [dims / 2, dims / 2], 2) as [Value, Value];
-  const turned = add(mul(turning, cos), mul(concat([second, first], 2), sin));
-  return dims === d_head ? turned : concat([turned, slice(x, { axis: 2, from: dims })], 2);
+  const cos = b.input("cos", ["tokens", dims / 2]);
+  const sin = b.input("sin", ["tokens", dims / 2]);
+  return { q: rotary(q, cos, sin), k: rotary(k, cos, sin) };
 }

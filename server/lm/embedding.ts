@@ -31,9 +31,9 @@ export function embed(
     const positions = weights.readRows(names.positions, from, from + ids.length);
     for (let i = 0; i < rows.length; i++) rows[i]! += positions[i]!;
   }
-  // A sum of zeros unless a row has NaN or infinities.
+  // A sum of zeros unless a row has NaN or infinities. By index: going through an iterator took 1 % of a reading.
   let zero = 0;
-  for (const x of rows) zero += x - x;
+  for (let i = 0; i < rows.length; i++) zero += rows[i]! - rows[i]!;
   if (zero !== 0) {
     for (const name of [names.embedding, names.positions]) if (name) weights.checkFinite(name);
   }

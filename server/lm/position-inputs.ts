@@ -13,7 +13,7 @@ export class RotaryCache {
     this.precision = precision;
   }
 
-  /** cos and sin of positions [from, to), `[tokens, dims]`. */
+  /** cos and sin of positions [from, to), `[tokens, dims / 2]`. */
   feeds(config: RotaryConfig, from: number, to: number): { cos: Tensor; sin: Tensor } {
     let table = this.#tables.get(config);
     if (table === undefined || table.positions < to) {
@@ -21,9 +21,9 @@ export class RotaryCache {
       table = { ...rotaryTables(config, [0, positions], this.precision), positions };
       this.#tables.set(config, table);
     }
-    const { dims } = config;
+    const half = config.dims / 2;
     const view = (data: Floats): Tensor =>
-      rowsTensor(data.subarray(from * dims, to * dims), [to - from, dims]);
+      rowsTensor(data.subarray(from * half, to * half), [to - from, half]);
     return { cos: view(table.cos), sin: view(table.sin) };
   }
 }

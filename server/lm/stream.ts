@@ -235,6 +235,8 @@ export class Stream {
     const values = this.#values[layer]!;
     keys.truncate(start);
     values.truncate(start);
+    keys.reserve(n);
+    values.reserve(n);
     const pattern = kinds.has("pattern") ? new Float32Array(n_heads * n * n) : undefined;
     const step = this.#lm.rowsPerRun(n);
     for (let from = start; from < n; from += step) {
@@ -290,6 +292,7 @@ export class Stream {
       this.#resid.set(layer, rows);
     }
     rows.truncate(from);
+    rows.reserve(this.#ids.length);
     rows.append(added);
   }
 
@@ -299,6 +302,7 @@ export class Stream {
     const rows = this.#kept.get(name) ?? new Rows(this.#lm.hookWidth(hook)!);
     if (rows.end < from) return;
     rows.truncate(from);
+    rows.reserve(this.#ids.length);
     rows.append(added);
     this.#kept.set(name, rows);
   }
@@ -349,7 +353,7 @@ export class Stream {
     const rows =
       at.kind === "resid_post" ? this.#resid.get(at.layer) : this.#kept.get(printHookPoint(at));
     const width = this.#lm.hookWidth(hook)!;
-    const data = Float32Array.from(rows?.view(0) ?? []);
+    const data = new Float32Array(rows?.view(0) ?? []);
     return tensor("float32", at.kind === "z" ? [n, n_heads, d_head] : [n, width], data);
   }
 }

@@ -4,18 +4,18 @@
  */
 import * as ort from "onnxruntime-node";
 import { isCancelled } from "../base/errors.ts";
-import type { Graph, Value } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { DType, Tensor } from "../tensor/tensor.ts";
 import { type DeviceState, nextName } from "./device-state.ts";
 import { outOfMemory } from "./errors.ts";
-import { checkFeeds } from "./feeds.ts";
+import { checkFeeds, type FeedType, feedTypes } from "./feeds.ts";
 import { fromOrt, toOrt } from "./ort-tensor.ts";
 
 /** A graph that is ready to run on a device. */
 export class Session {
   readonly label: string;
   readonly #session: ort.InferenceSession;
-  readonly #inputs: ReadonlyMap<string, Pick<Value, "dtype" | "dims">>;
+  readonly #inputs: ReadonlyMap<string, FeedType>;
   readonly #outputs: readonly string[];
   readonly #onRelease: (session: Session) => void;
   #released = false;
@@ -30,9 +30,8 @@ export class Session {
     this.label = label;
     this.#session = session;
     this.#onRelease = onRelease;
-    // Types only: the graph may hold weights.
     this.#outputs = [...graph.outputs.keys()];
-    this.#inputs = new Map(graph.inputs.map(({ name, dtype, dims }) => [name, { dtype, dims }]));
+    this.#inputs = feedTypes(graph);
   }
 
   /**

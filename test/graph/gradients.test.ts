@@ -184,6 +184,14 @@ describe("summaries", () => {
   checkGradient("rmsNorm, small input", (x, w) => op.rmsNorm(x, w, 1e-5), normed);
 });
 
+describe("rotary positions", () => {
+  const table = ["tokens", 4];
+  checkGradient("rotary", op.rotary, { symbolic: [["tokens", 3, 8], table, table] });
+  checkGradient("rotary, part of a head", op.rotary, {
+    symbolic: [["tokens", 2, 16], table, table],
+  });
+});
+
 describe("by index", () => {
   checkGradient("gather", (x, n) => op.gather(x, n), { symbolic: [["d_vocab", 3], ["tokens"]] });
   checkGradient("gather, table of indices", (x, n) => op.gather(x, n), {

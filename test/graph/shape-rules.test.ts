@@ -140,6 +140,16 @@ describe("shape errors show op, shapes and the dimension", () => {
       (x, scale) => op.rmsNorm(x, scale, 1e-5),
       "rmsNorm(f32[tokens, 8], f32[4]) in block: the last dimension is 8, but a weight has [4]",
     ));
+  test("rotary", () =>
+    checkError(
+      [
+        ["tokens", 3, 8],
+        ["tokens", 6],
+        ["tokens", 6],
+      ],
+      (x, cos, sin) => op.rotary(x, cos, sin),
+      "rotary in block: cos and sin must be [tokens, half of what turns] for heads of 8, found [tokens, 6]",
+    ));
   test("an axis that is not there", () =>
     checkError(
       [["tokens", 8]],

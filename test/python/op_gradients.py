@@ -156,6 +156,16 @@ case("gatherElements", [r(3, 4), i([1, 1], [0, 3], [2, 2])], lambda x, n: x.gath
 case("scatterElements", [r(3, 4), i([1, 0], [0, 3], [2, 1]), r(3, 2)], lambda x, n, u: x.scatter(1, n, u))
 case("scatterElements, added", [r(3, 4), i([1, 1], [0, 3], [2, 2]), r(3, 2)], lambda x, n, u: x.scatter_add(1, n, u))
 
+# Rotary positions; last, so that the random numbers of the others stay.
+def rotary(x, cos, sin):
+    a, b, rest = x.tensor_split([cos.shape[1], 2 * cos.shape[1]], -1)
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], -1)
+
+
+case("rotary", [r(5, 3, 8), r(5, 4), r(5, 4)], rotary)
+case("rotary, part of a head", [r(5, 2, 16), r(5, 4), r(5, 4)], rotary)
+
 target = pathlib.Path(__file__).parents[1] / "golden" / "op-gradients" / "op-gradients.safetensors"
 target.parent.mkdir(parents=True, exist_ok=True)
 save_file({name: x.detach().clone() for name, x in tensors.items()}, target, metadata={"torch": torch.__version__})

@@ -17,6 +17,7 @@ import type { Workbench } from "./workbench.ts";
 const mostFiles = 2000;
 /** Larger files are no prompts. */
 const mostBytes = 2_000_000;
+const mostDepth = 12;
 /** Folders that hold other people's files. */
 const foreignFolders = new Set(["node_modules", ".git", "out", "dist", ".venv", "__pycache__"]);
 
@@ -35,31 +36,48 @@ export async function occurrences(
   search: Search,
   report: (text: string, share: number) => void,
 ): Promise<Found> {
-  const { workbench, signal, limit } = search;
+  const { workbench, signal } = search;
   const found: Found = { places: [], total: 0, files: 0, leftOut: [] };
-  const documents = [...openDocuments(workbench), ...closedDocuments(workbench, found.leftOut)];
-  for (const [at, document] of documents.entries()) {
+  const open = [...workbench.documents.values()].filter((it) => workbench.isOn(it));
+  for (const document of open) {
+    report(nameOf(workbench, document.uri), 0);
+    await lookThrough(document, search, found);
+  }
+  const paths = closedFiles(workbench, found.leftOut);
+  for (const [at, path] of paths.entries()) {
+    // Files that are not ours are passed over quickly, but there may be many: others have their turn in between.
+    await new Promise((resolve) => setImmediate(resolve));
     signal.throwIfAborted();
-    const name = nameOf(workbench, document.uri);
-    report(name, at / documents.length);
+    const document = fromDisk(workbench, path, found.leftOut);
+    if (!document) continue;
+    report(nameOf(workbench, document.uri), at / paths.length);
     try {
-      const set = workbench.models.ready(workbench.choiceFor(document));
-      if (!set?.saes.some((it) => it.id === search.sae.id)) {
-        found.leftOut.push(`${name}: it is read by other models`);
-        continue;
-      }
-      const places = await placesIn(document, { ...search, sae: search.sae.id });
-      found.files++;
-      found.total += places.length;
-      found.places.push(...places.slice(0, Math.max(0, limit - found.places.length)));
-    } catch (error) {
-      if (!(error instanceof UserError) || error.code === "reader-restarted") throw error;
-      found.leftOut.push(`${name}: ${error.message}`);
+      await lookThrough(document, search, found);
     } finally {
-      if (workbench.documents.get(document.uri) !== document) await forget(workbench, document);
+      await forget(workbench, document);
     }
   }
   return found;
+}
+
+/** Adds a document's places, or the reason why it is left out. */
+async function lookThrough(document: OpenDocument, search: Search, found: Found): Promise<void> {
+  const { workbench, limit } = search;
+  const name = nameOf(workbench, document.uri);
+  const set = workbench.models.ready(workbench.choiceFor(document));
+  if (!set?.saes.some((it) => it.id === search.sae.id)) {
+    found.leftOut.push(`${name}: it is read by other models`);
+    return;
+  }
+  try {
+    const places = await placesIn(document, { ...search, sae: search.sae.id });
+    found.files++;
+    found.total += places.length;
+    found.places.push(...places.slice(0, Math.max(0, limit - found.places.length)));
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code === "reader-restarted") throw error;
+    found.leftOut.push(`${name}: ${error.message}`);
+  }
 }
 
 /** Labels of the latents that verdicts name. */
@@ -80,41 +98,36 @@ export function namesIn(
   );
 }
 
-function openDocuments(workbench: Workbench): OpenDocument[] {
-  return [...workbench.documents.values()].filter((it) => workbench.isOn(it));
+/** Paths of the workspace's files that no editor shows. */
+function closedFiles(workbench: Workbench, leftOut: string[]): string[] {
+  const open = new Set([...workbench.documents.keys()].map(pathOf));
+  const paths = workbench.options.workspaceFolders.flatMap((folder) => filesBelow(folder));
+  if (paths.length > mostFiles) leftOut.push(`files behind the first ${mostFiles}`);
+  return paths.slice(0, mostFiles).filter((path) => !open.has(path));
 }
 
-/** Files of the workspace that no editor shows and that the settings or their front matter switch on. */
-function closedDocuments(workbench: Workbench, leftOut: string[]): OpenDocument[] {
-  const open = new Set([...workbench.documents.keys()].map(pathOf));
-  const documents: OpenDocument[] = [];
-  const paths = workbench.options.workspaceFolders.flatMap((folder) => filesBelow(folder));
-  if (paths.length > mostFiles)
-    leftOut.push(`${paths.length - mostFiles} files behind the first ${mostFiles}`);
-  for (const path of paths.slice(0, mostFiles)) {
-    if (open.has(path)) continue;
-    const document = new OpenDocument(pathToFileURL(path).href);
-    // Without its text only the patterns speak; front matter is looked for where prose is.
-    const byPattern = workbench.isOn(document);
-    if (!byPattern && !/\.(md|txt|prompt|prompty)$/i.test(path)) continue;
-    try {
-      if (fileSize(path) > mostBytes) {
-        if (byPattern) leftOut.push(`${nameOf(workbench, document.uri)}: it is larger than 2 MB`);
-        continue;
-      }
-      document.update(0, readText(path), workbench.settings.contexts);
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      if (byPattern) leftOut.push(error.message);
-      continue;
+/** A file that the settings or its front matter switch on. */
+function fromDisk(workbench: Workbench, path: string, leftOut: string[]): OpenDocument | undefined {
+  const document = new OpenDocument(pathToFileURL(path).href);
+  // Without its text only the patterns speak; front matter is looked for where prose is.
+  const byPattern = workbench.isOn(document);
+  if (!byPattern && !/\.(md|txt|prompt|prompty)$/i.test(path)) return undefined;
+  try {
+    if (fileSize(path) > mostBytes) {
+      if (byPattern) leftOut.push(`${nameOf(workbench, document.uri)}: it is larger than 2 MB`);
+      return undefined;
     }
-    if (workbench.isOn(document)) documents.push(document);
+    document.update(0, readText(path), workbench.settings.contexts);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (byPattern) leftOut.push(error.message);
+    return undefined;
   }
-  return documents;
+  return workbench.isOn(document) ? document : undefined;
 }
 
 /** Paths, sorted, at most one more than are looked at. Folders that cannot be read hold nothing for us. */
-function filesBelow(folder: string, found: string[] = []): string[] {
+function filesBelow(folder: string, found: string[] = [], depth = 0): string[] {
   let names: string[] = [];
   try {
     names = listFolder(folder);
@@ -125,7 +138,9 @@ function filesBelow(folder: string, found: string[] = []): string[] {
     if (found.length > mostFiles) break;
     const path = join(folder, name);
     if (!isFolder(path)) found.push(path);
-    else if (!foreignFolders.has(name) && !name.startsWith(".")) filesBelow(path, found);
+    // Links may lead round in circles.
+    else if (depth < mostDepth && !foreignFolders.has(name) && !name.startsWith("."))
+      filesBelow(path, found, depth + 1);
   }
   return found;
 }

@@ -4,7 +4,16 @@
 import axe from "axe-core";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, readFileSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startBrowser } from "./browser.mjs";
 import {
@@ -34,10 +43,12 @@ const galleries = ["absorption", "decompositions"].map((page) => {
   return gallery;
 });
 
+const cache = mkdtempSync(join(tmpdir(), "latent-workbench-cache-"));
 const server = await startServer({
   vsix: packExtension(),
   workspace: join(repoRoot, "demo"),
-  settings: { "latentWorkbench.absorption.diagnostics": true },
+  // What was prepared on this machine before would be recalled.
+  settings: { "latentWorkbench.cacheFolder": cache },
 });
 const { browser, page, outside } = await startBrowser();
 const report = newReport(name, (path) => page.screenshot({ path }));
@@ -47,13 +58,13 @@ const golden = JSON.parse(
 ).examples.find(({ word }) => word === "for");
 let frame;
 
-await step("nothing is a problem before a task is prepared", async () => {
+await step("no word is judged before a task is prepared", async () => {
   const file = server.remote(join(server.folder, "prompts/absorbed.prompt.md"));
   await page.goto(server.url([["openFile", file]]));
   await waitForText(page, "has the first letter");
   await page.keyboard.press("Control+B");
-  await hover(page, "for", "resid2-6144-k2");
-  assert.equal(await page.locator(".squiggly-info").count(), 0);
+  const text = await hover(page, "for", "resid2-6144-k2");
+  assert.doesNotMatch(text, /first-letter/);
 });
 
 await step("a task is prepared from the palette", async () => {
@@ -82,20 +93,19 @@ await step("the hover says that “for” is absorbed, by the golden's latents",
   assert.ok(Math.abs(cosine - golden.absorber_cosine) < 0.02);
   const word = await wordAt(page, "for");
   const box = await page.locator(".monaco-hover:not(.hidden)").last().boundingBox();
-  const top = Math.min(box.y, word.y - 130);
-  const bottom = Math.max(box.y + box.height, word.y + 20);
-  await picture("absorption-hover", {
-    x: box.x - 60,
-    y: top,
-    width: box.width + 80,
-    height: bottom - top + 8,
-  });
+  const top = Math.min(box.y, word.y - 12) - 6;
+  const height = Math.max(box.y + box.height, word.y + 12) + 6 - top;
+  await picture("absorption-hover", { x: box.x - 50, y: top, width: box.width + 60, height });
 });
 
 await step(
-  "absorbed words are problems of the lowest kind, and their actions open the case",
+  "switched on, absorbed words are problems, and their actions open the case",
   async () => {
     await page.keyboard.press("Escape");
+    assert.equal(await page.locator(".squiggly-info").count(), 0);
+    const settings = { "latentWorkbench.absorption.diagnostics": true };
+    mkdirSync(join(server.folder, ".vscode"), { recursive: true });
+    writeFileSync(join(server.folder, ".vscode/settings.json"), JSON.stringify(settings));
     await page.locator(".squiggly-info").first().waitFor();
     const { x, y } = await wordAt(page, "for");
     await page.mouse.click(x, y);
@@ -103,11 +113,13 @@ await step(
     const actions = page.locator(".action-widget .monaco-list-row");
     await actions.filter({ hasText: "Pin absorber #5982" }).waitFor();
     await page.screenshot({ path: join(outFolder, "absorption-actions.png") });
-    await actions.filter({ hasText: "Open on the absorption page" }).click();
+    // The first one: by keyboard, as it came.
+    await page.locator(".action-widget .monaco-list-row.focused", { hasText: "Open on" }).waitFor();
+    await page.keyboard.press("Enter");
     frame = await webviewFrame(page, ".place[aria-current=true]");
     assert.match(
       await frame.locator(".place[aria-current=true]").innerText(),
-      /:13\b.*for.*absorbed/s,
+      /:12\b.*for.*absorbed/s,
     );
     await frame.getByRole("heading", { name: "f", exact: true }).waitFor();
     assert.match(await frame.locator(".labels tr[aria-current]").innerText(), /#1527/);
@@ -146,10 +158,10 @@ await step("the arrows and Enter go back to a file", async () => {
 await step("levels are compared, and the page says which to use", async () => {
   await runCommand(page, "Latent Workbench: Which Decomposition Helps?");
   frame = await webviewFrame(page, ".candidates input");
-  for (const id of ["resid2-1024", "resid2-6144"]) {
-    const box = frame.getByRole("checkbox", { name: new RegExp(`^${id} `) }).first();
-    if (await box.isChecked()) await box.uncheck();
-  }
+  // The bundle's SAEs are listed beside the workspace's copies of them.
+  for (const box of await frame.locator(".candidates input").all()) await box.uncheck();
+  for (const id of ["resid2-6144-k2", "meta-512"])
+    await frame.getByRole("checkbox", { name: id }).first().check();
   await frame.getByRole("button", { name: "Compare" }).click();
   await frame.locator(".levels tbody tr").nth(1).waitFor({ timeout: 400_000 });
   const rows = await frame.locator(".levels tbody th").allInnerTexts();
@@ -165,6 +177,7 @@ await step("nothing left the machine", () => {
 
 await browser.close();
 await server.stop();
+rmSync(cache, { recursive: true });
 const own = report.end();
 process.exitCode = galleries.every(({ status }) => status === 0) ? own : 1;
 

@@ -2,10 +2,12 @@
 // Screenshots go to out/e2e/meta-*.png, out/e2e/stitching-*.png, out/e2e/absorption-*.png and out/e2e/sweep-*.png. `node test/e2e/decoders.mjs`
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startBrowser } from "./browser.mjs";
 import { runCommand, waitForText, webviewFrame } from "./editor.mjs";
 import { packExtension } from "./extension-package.mjs";
+import { fakeSweep } from "./fake-sweep.mjs";
 import { missingParts, outFolder, repoRoot, requireParts } from "./places.mjs";
 import { newReport } from "./report.mjs";
 import { startServer } from "./vscode-server.mjs";
@@ -99,6 +101,21 @@ await step("the demo's SAEs in use are compared, and the measured one is recalle
   await frame.getByRole("gridcell").first().waitFor();
   await frame.getByRole("heading", { name: /By word frequency/ }).waitFor();
   await shot("sweep-page");
+});
+
+await step("a finished sweep is opened from the explorer's menu of its file", async () => {
+  mkdirSync(join(server.folder, "sweep"), { recursive: true });
+  writeFileSync(join(server.folder, "sweep/sweep.json"), JSON.stringify(fakeSweep()));
+  const file = server.remote(join(server.folder, "sweep/sweep.json"));
+  await page.goto(server.url([["openFile", file]]));
+  await runCommand(page, "File: Reveal Active File in Explorer View");
+  const entry = page.locator(".explorer-folders-view .monaco-list-row", { hasText: "sweep.json" });
+  await entry.click({ button: "right" });
+  await page.getByRole("menuitem", { name: "Compare Absorption over SAEs…" }).click();
+  const frame = await webviewFrame(page, "[role=gridcell]");
+  await frame.getByRole("heading", { name: /By width and L0/ }).waitFor();
+  await frame.locator(".figures tbody tr", { hasText: "w6144-l20-tied" }).waitFor();
+  await shot("sweep-folder");
 });
 
 await step("nothing left the machine", () => {

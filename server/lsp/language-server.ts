@@ -25,7 +25,7 @@ import type { OpenDocument } from "../workbench/documents.ts";
 import type { Choice } from "../workbench/models.ts";
 import { pageHandlers, type PageSurroundings } from "../workbench/pages.ts";
 import { readSettings, type Settings } from "../workbench/settings.ts";
-import { Workbench } from "../workbench/workbench.ts";
+import { type LogLevel, Workbench } from "../workbench/workbench.ts";
 import { codeLenses, inlayHints, runLenses } from "./annotations.ts";
 import { dispatch } from "./dispatch.ts";
 import { absorptionActions, runServerCommand, serverCommands } from "./absorption-diagnostics.ts";
@@ -54,8 +54,9 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
     commands: false,
     pullSettings: false,
   };
-  const log = (level: "debug" | "info" | "warn" | "error", text: string): void => {
-    if (level === "error") connection.console.error(text);
+  const log = (level: LogLevel, text: string): void => {
+    if (level === "notice") show(connection, MessageType.Warning, text);
+    else if (level === "error") connection.console.error(text);
     else if (level === "warn") connection.console.warn(text);
     else connection.console.log(text);
   };
@@ -90,11 +91,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
       },
       onReaderExit: ({ reason, expected }) => {
         log(expected ? "info" : "error", reason);
-        if (!expected)
-          void connection.sendNotification(ShowMessageNotification.type, {
-            type: MessageType.Warning,
-            message: `Latent Workbench: ${reason}; it starts again with the next hover or edit.`,
-          });
+        if (!expected) log("notice", `${reason}; it starts again with the next hover or edit.`);
         announce(connection, ready(), [...ready().documents.values()], features);
       },
       onLog: log,
@@ -185,11 +182,7 @@ export function serveLanguage(connection: Connection, surroundings: ServerSurrou
   connection.onExecuteCommand(({ command, arguments: args = [] }, token) =>
     answer(token, (workbench) => {
       const message = runServerCommand(workbench, command, args);
-      if (message !== undefined)
-        void connection.sendNotification(ShowMessageNotification.type, {
-          type: MessageType.Info,
-          message: `Latent Workbench: ${message}`,
-        });
+      if (message !== undefined) show(connection, MessageType.Info, message);
       return null;
     }),
   );
@@ -360,12 +353,15 @@ function settingsOf(
     return readSettings(section, defaultCacheFolder);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    void connection.sendNotification(ShowMessageNotification.type, {
-      type: MessageType.Error,
-      message: `Latent Workbench: ${error.message}`,
-    });
+    show(connection, MessageType.Error, error.message);
     return readSettings({}, defaultCacheFolder);
   }
+}
+
+/** A sentence for the user, by a notification: the library's `showWarningMessage` and the like make a request of it. */
+function show(connection: Connection, type: MessageType, text: string): void {
+  const message = `Latent Workbench: ${text}`;
+  void connection.sendNotification(ShowMessageNotification.type, { type, message });
 }
 
 function guarded(work: () => void, log: (level: "error", text: string) => void): void {

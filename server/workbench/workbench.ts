@@ -25,6 +25,9 @@ import type { Settings } from "./settings.ts";
 import { tokenCard } from "./token-card.ts";
 import { type WordReading, wordReading } from "./word-reading.ts";
 
+/** How loud a line of the log is. */
+export type LogLevel = "debug" | "info" | "warn" | "error" | "notice";
+
 /** What the workbench stands on; fixed for its life. */
 export interface WorkbenchOptions {
   /** The reader's program file. */
@@ -41,7 +44,8 @@ export interface WorkbenchOptions {
   readonly trusted: boolean;
   readonly onChanged: (documents: readonly OpenDocument[]) => void;
   readonly onReaderExit: (exit: ReaderExit) => void;
-  readonly onLog: (level: "debug" | "info" | "warn" | "error", text: string) => void;
+  /** "notice": a sentence for the user, who would not look into the log. */
+  readonly onLog: (level: LogLevel, text: string) => void;
 }
 
 /** All that a hover shows. */
@@ -188,7 +192,7 @@ export class Workbench {
       this.latentsFile = file;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      this.options.onLog("warn", error.message);
+      this.options.onLog("notice", `${error.message}; what was in use stays in use`);
     }
     this.reloadLabels();
   }

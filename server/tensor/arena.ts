@@ -31,6 +31,11 @@ export class Arena {
   /** Lets other threads give the memory back; nothing may be done with the arrays afterwards. */
   readonly release: () => void;
   readonly #memory: WasmMemory | undefined;
+  /**
+   * The memory's bytes. Shared memory says them by another object from time to time, after any memory of the process has
+   * grown; arrays are of one arena if they have this one.
+   */
+  #buffer: ArrayBufferLike | undefined;
   /** Without WebAssembly's memory: what was handed out, in order. */
   readonly #arrays: (Float32Array | Int32Array)[];
   #bytes: number;
@@ -44,9 +49,10 @@ export class Arena {
   constructor(bytes: number, { simd = true, threads = 1 }: ArenaOptions = {}) {
     this.#bytes = bytes;
     this.#memory = simd ? wasmMemory(bytes, threads > 1) : undefined;
+    this.#buffer = this.#memory?.buffer;
     this.#arrays = [];
     const { kernels, release } = this.#memory
-      ? wasmKernels(this.#memory, threads)
+      ? wasmKernels(this.#memory, threads, (array) => array.buffer === this.#buffer)
       : { kernels: plainKernels, release: () => undefined };
     this.kernels = kernels;
     this.release = release;
@@ -58,7 +64,10 @@ export class Arena {
    */
   renew(bytes: number): boolean {
     const more = Math.ceil(bytes / pageBytes) - Math.ceil(this.#bytes / pageBytes);
-    if (this.#memory && more > 0 && !grow(this.#memory, more)) return false;
+    if (this.#memory && more > 0) {
+      if (!grow(this.#memory, more)) return false;
+      this.#buffer = this.#memory.buffer;
+    }
     this.#bytes = Math.max(bytes, this.#bytes);
     this.#used = 0;
     this.#handedOut = 0;
@@ -82,7 +91,7 @@ export class Arena {
     const at = this.#used;
     this.#used += arenaBytes(length);
     assert(this.#used <= this.#bytes, `an arena of ${this.#bytes} bytes is full`);
-    if (this.#memory) return new kind(this.#memory.buffer, at, length);
+    if (this.#buffer) return new kind(this.#buffer, at, length);
     const known = this.#arrays[this.#handedOut++];
     if (known instanceof kind && known.length === length) return known;
     const array = new kind(length);
@@ -130,12 +139,13 @@ const fewestNumbers = 2 ** 16;
 function wasmKernels(
   memory: WasmMemory,
   threads: number,
+  isOwn: (array: Float32Array | Int32Array) => boolean,
 ): { kernels: Kernels; release: () => void } {
   const { module, wasm } = kernelsOf(memory);
   const pool = threads > 1 ? kernelPool(threads) : undefined;
   const known = pool?.add(module, memory, { ...wasm });
   const at = (array: Float32Array | Int32Array): number => {
-    assert(array.buffer === memory.buffer, "a kernel was given an array outside its arena");
+    assert(isOwn(array), "a kernel was given an array outside its arena");
     return array.byteOffset;
   };
   const sparse =

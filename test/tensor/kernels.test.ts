@@ -174,6 +174,21 @@ describe("work that threads share", () => {
     }
   });
 
+  test("goes on when memories have grown, others as well", async () => {
+    const [a, b] = [0, 1].map(() => new Arena(1 << 20, { threads: 3 })) as [Arena, Arena];
+    const before = a.float32(1000).fill(2);
+    for (let round = 1; round <= 20; round++) {
+      b.renew((1 + round) << 20);
+      // What the memory says of itself changes between tasks of the event loop.
+      await new Promise(setImmediate);
+      expect(a.kernels.dot(before, 0, before, 0, 1000)).toBe(4000);
+      const own = b.float32((round << 20) / 4).fill(round);
+      expect(b.kernels.dot(own, 0, own, own.length - 16, 16)).toBe(16 * round ** 2);
+    }
+    a.release();
+    b.release();
+  });
+
   test("is done by other threads, too, each row once", () => {
     const n = 2 ** 20;
     const module = kernelModule(true);

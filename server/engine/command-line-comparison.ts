@@ -30,7 +30,7 @@ function addDiff(verbs: ComparisonVerbs): void {
       tokens,
       "all",
     )
-    .option("--top <n>", "latents shown for each pair of contexts", count, 20)
+    .option("--top <n>", "latents of each kind shown for each pair of contexts", count, 20)
     .action((before: string, after: string, options) =>
       verbs.withEngine(options as CommonOptions, async (engine) => {
         const models = await modelsOf(engine, verbs, options);

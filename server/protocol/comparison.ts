@@ -70,7 +70,7 @@ export interface CompareParams {
   readonly before: ContextSource;
   readonly after: ContextSource;
   readonly tokens: ComparedTokens;
-  /** Latents that are listed over all tokens, and changes at each token. */
+  /** Latents of each kind that are listed over all tokens, and changes at each token. */
   readonly top: number;
   readonly topPerToken: number;
   readonly progress?: string;

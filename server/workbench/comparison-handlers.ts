@@ -22,8 +22,8 @@ import type { PageSurroundings } from "./pages.ts";
 import { tokenRange } from "./positions.ts";
 import type { Workbench } from "./workbench.ts";
 
-/** Latents that are shown over a whole text, at a token, and in a cell of the map. */
-const shown = { text: 100, token: 12, cell: 10 } as const;
+/** Latents that are shown over a whole text (of each kind), at a token, and in a cell of the map. */
+const shown = { text: 50, token: 12, cell: 10 } as const;
 
 /** The handlers over a workbench. */
 export function comparisonHandlers(

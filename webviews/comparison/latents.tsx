@@ -49,8 +49,8 @@ export function LatentTable({
     <div class="pane">
       <table>
         <caption>
-          {model.latents.length} of the {all} latents that appear ({counts.appears}), vanish (
-          {counts.vanishes}) or change ({counts.changes}), by Σ|after − before|
+          The strongest {model.latents.length} of the {all} latents that appear ({counts.appears}),
+          vanish ({counts.vanishes}) or change ({counts.changes}), by Σ|after − before|
         </caption>
         <thead>
           <tr>

@@ -124,9 +124,15 @@ export function compareRows(
   return {
     ...whole.result(),
     rows: compared,
-    latents: changed.slice(0, options.top),
+    latents: largestOfEachKind(changed, options.top),
     counts: countsOf(changed),
   };
+}
+
+/** The first `top` of each kind, in the order that they have: what appears is seldom what changes most. */
+function largestOfEachKind(changed: readonly LatentChange[], top: number): LatentChange[] {
+  const seen = { appears: 0, vanishes: 0, changes: 0 };
+  return changed.filter(({ kind }) => seen[kind]++ < top);
 }
 
 /** Appears, vanishes or changes, from how often or how much it is active in both. */

@@ -54,17 +54,22 @@ function addCounterfactual(verbs: ComparisonVerbs): void {
     .action((file: string, options) =>
       verbs.withEngine(options as CommonOptions, async (engine) => {
         const models = await modelsOf(engine, verbs, options);
-        if (process.stderr.isTTY)
-          engine.onProgress = ({ text }) => void process.stderr.write(`\r\u001B[K${text}\r`);
+        engine.onProgress = ({ text }) => tell(text);
         const result = await leaveOut(engine, {
           ...options,
           ...models,
           file,
           signal: verbs.signal,
         });
+        tell("");
         print(options.json ? JSON.stringify(result) : printCounterfactual(result));
       }),
     );
+}
+
+/** How far it is, in a line that the next one replaces. */
+function tell(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text}`);
 }
 
 function modelOptions(command: Command, { bundled }: ComparisonVerbs): Command {

@@ -113,7 +113,7 @@ await step("a cell of a notebook is hovered like any text, and heat is drawn in 
   assert.match(await hover(page, "water", "L0"), /water/);
   await runCommand(page, "Latent Workbench: Show Heat…");
   await chooseRow(page, "Strongest activation");
-  await eventually(fills, (it) => it.length >= 2);
+  await eventually(fills, (it) => it.some((colour) => colour.startsWith("rgba(255, 140, 0")));
   await shot("notebook-dark");
 });
 
@@ -153,7 +153,7 @@ function pinItems() {
 /** The backgrounds that decorations draw behind the text, with their transparency. */
 function fills() {
   return page.evaluate(() => {
-    const drawn = [...document.querySelectorAll(".editor-instance .view-overlays .cdr")];
+    const drawn = [...document.querySelectorAll(".view-overlays .cdr")];
     const colours = drawn.map((element) => getComputedStyle(element).backgroundColor);
     return [...new Set(colours.filter((it) => /^rgba\(\d+, \d+, \d+, 0\.[1-9]/.test(it)))];
   });

@@ -1,10 +1,13 @@
 // What a person does in the workbench: read a line, hover a word, open the palette, look into a page.
 import assert from "node:assert/strict";
 
+/** Where editors of files and of notebooks' cells are. */
+const editors = ":is(.editor-instance, .notebookOverlay)";
+
 /** Waits until an editor shows a text. */
 export async function waitForText(page, text) {
   await page
-    .locator(".editor-instance .view-line", { hasText: text })
+    .locator(`${editors} .view-line`, { hasText: text })
     .first()
     .waitFor({ timeout: 180_000 });
 }
@@ -12,8 +15,8 @@ export async function waitForText(page, text) {
 /** The middle of the first (or nth) visible occurrence of a word in the editor. */
 export async function wordAt(page, word, nth = 0) {
   const found = await page.evaluate(
-    ([text, skip]) => {
-      const lines = [...document.querySelectorAll(".editor-instance .view-lines .view-line")];
+    ([text, skip, within]) => {
+      const lines = [...document.querySelectorAll(`${within} .view-lines .view-line`)];
       lines.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
       let left = skip;
       for (const line of lines) {
@@ -44,7 +47,7 @@ export async function wordAt(page, word, nth = 0) {
       }
       return null;
     },
-    [word, nth],
+    [word, nth, editors],
   );
   assert.ok(found, `the editor shows no ${JSON.stringify(word)}`);
   return found;

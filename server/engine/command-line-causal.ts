@@ -52,7 +52,9 @@ export function paperRuleText(report: CausalReport): string {
 
 function effectText({ kind, words, mean, low, high }: RemovalEffect): string {
   const [text, ...range] = [mean, low, high].map((it) => it.toFixed(3).replace("-", "−"));
-  return `  ${removedText[kind].padEnd(56)} ${text!.padStart(7)}  [${range.join(", ")}]  ${words} words`;
+  // One word alone has no interval.
+  const interval = words === 1 ? "" : `  [${range.join(", ")}]`;
+  return `  ${removedText[kind].padEnd(56)} ${text!.padStart(7)}${interval}  ${words} word${words === 1 ? "" : "s"}`;
 }
 
 function percent(share: number): string {

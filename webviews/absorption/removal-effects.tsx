@@ -84,17 +84,15 @@ export function RemovalEffects({
           <tbody>
             {effects.map((effect) => (
               <tr key={effect.kind}>
-                <th scope="row">
-                  {removed[effect.kind].name}
-                  <br />
-                  <span class="quiet">{removed[effect.kind].detail}</span>
-                </th>
+                <th scope="row">{removed[effect.kind].name}</th>
                 <td>
                   <IntervalBar effect={effect} range={range} />
                 </td>
                 <td class="number">{decimal(effect.mean, 3)}</td>
                 <td class="number">
-                  {decimal(effect.low, 3)} … {decimal(effect.high, 3)}
+                  {effect.words === 1
+                    ? "–"
+                    : `${decimal(effect.low, 3)} … ${decimal(effect.high, 3)}`}
                 </td>
                 <td class="number">{effect.words}</td>
               </tr>
@@ -102,13 +100,20 @@ export function RemovalEffects({
           </tbody>
         </table>
       </div>
+      <ul class="kinds">
+        {effects.map(({ kind }) => (
+          <li key={kind}>
+            {removed[kind].name}: {removed[kind].detail}
+          </li>
+        ))}
+      </ul>
     </>
   );
 }
 
 /** A bar from 0 to the mean with its interval; all rows have one scale. */
 function IntervalBar({
-  effect: { mean, low, high },
+  effect: { mean, low, high, words },
   range: [from, to],
 }: {
   effect: RemovalEffect;
@@ -126,7 +131,9 @@ function IntervalBar({
         width={Math.abs(end - zero)}
         height="8"
       />
-      <path class="whisker" d={`M${at(low)} 7H${at(high)}M${at(low)} 3V11M${at(high)} 3V11`} />
+      {words > 1 && (
+        <path class="whisker" d={`M${at(low)} 7H${at(high)}M${at(low)} 3V11M${at(high)} 3V11`} />
+      )}
     </svg>
   );
 }

@@ -45,6 +45,11 @@ export class Device {
     return this.name === "webgpu";
   }
 
+  /** Whether the longest rows that TopK sorts quickly are short (`server/graph/stretches.ts`). */
+  get sortsShortRows(): boolean {
+    return this.name === "webgpu";
+  }
+
   /** Loads a graph; its weights are read from their files now. Blocks the thread meanwhile. */
   async load(graph: Graph, options: LoadOptions): Promise<Session> {
     const { bytes, externalFolder } = writeOnnx(graph);

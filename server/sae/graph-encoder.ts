@@ -8,7 +8,8 @@
 import { assert } from "../base/errors.ts";
 import { Graph, type Value } from "../graph/graph.ts";
 import { cast, greater, reduceSum, topk } from "../graph/ops/index.ts";
-import type { Device, Session } from "../runtime/device.ts";
+import type { Session } from "../runtime/device.ts";
+import { stretchesOf, topkInStretches } from "../graph/stretches.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Architecture, Encoder, OpenParts, Pieces } from "./architectures/architecture.ts";
 import { architectureOf } from "./architectures/index.ts";
@@ -37,14 +38,20 @@ export function rowsPerRun(d_sae: number): number {
   return Math.max(minRows, Math.min(maxRows, Math.floor(denseBytes / (4 * d_sae))));
 }
 
-/** The graph of an encoder: inputs x and, where k is free, `k` int64 [1]; outputs acts, latents and count. */
-export function buildEncoder({ label, config, parameters }: Omit<OpenParts, "device">): Graph {
+/**
+ * The graph of an encoder: inputs x and, where k is free, `k` int64 [1]; outputs acts, latents and count. `inStretches`: for
+ * a device that sorts short rows only; then a free k has `kOfStretch` beside it, and latents are float32.
+ */
+export function buildEncoder(
+  { label, config, parameters }: Omit<OpenParts, "device">,
+  inStretches = false,
+): Graph {
   const { encoding } = architectureOf(config);
   const graph = new Graph(`${label}: encoder`);
   const raw = graph.input("x", "float32", ["tokens", config.d_in]);
   const weights = new WeightValues(graph, parameters);
   const x = centred(normalize(raw, config.normalization).x, { weights, config });
-  const pieces: Pieces = { x, weights, config };
+  const pieces: Pieces = { x, weights, config, inStretches };
   if (encoding.kind === "selected") {
     const { acts, latents } = encoding.select(pieces);
     graph.output("acts", acts);
@@ -54,11 +61,28 @@ export function buildEncoder({ label, config, parameters }: Omit<OpenParts, "dev
   assert(encoding.kind === "dense", `${config.architecture} encodes by itself`);
   const dense = encoding.acts(pieces);
   const k = graph.input("k", "int64", [1]);
-  const { values, indices } = topk(dense, k);
-  graph.output("acts", values);
-  graph.output("latents", indices);
+  const { acts, latents } = inStretches
+    ? stretchedTopk(dense, k, graph.input("kOfStretch", "int64", [1]))
+    : wholeTopk(dense, k);
+  graph.output("acts", acts);
+  graph.output("latents", latents);
   graph.output("count", countActive(dense));
   return graph;
+}
+
+interface Largest {
+  readonly acts: Value;
+  readonly latents: Value;
+}
+
+function wholeTopk(dense: Value, k: Value): Largest {
+  const { values, indices } = topk(dense, k);
+  return { acts: values, latents: indices };
+}
+
+function stretchedTopk(dense: Value, k: Value, kOfStretch: Value): Largest {
+  const { values, places } = topkInStretches(dense, k, kOfStretch);
+  return { acts: values, latents: places };
 }
 
 /** Active latents of each row, exact up to 2^24. `[tokens, d_sae] -> [tokens]` */
@@ -70,13 +94,11 @@ function countActive(acts: Value): Value {
 export async function openEncoder(parts: OpenParts): Promise<Encoder> {
   const { encoding }: Architecture = architectureOf(parts.config);
   if (encoding.kind === "own") return encoding.open(parts);
-  const session = await load(parts.device, parts);
+  const inStretches = parts.device.sortsShortRows && stretchesOf(parts.config.d_sae) > 1;
+  const graph = buildEncoder(parts, inStretches);
+  const session = await parts.device.load(graph, { label: `${parts.label}: encoder` });
   if (encoding.kind === "selected") return new SelectingEncoder(session, parts);
-  return new CountingEncoder(session, parts);
-}
-
-function load(device: Device, parts: OpenParts): Promise<Session> {
-  return device.load(buildEncoder(parts), { label: `${parts.label}: encoder` });
+  return new CountingEncoder(session, parts, inStretches);
 }
 
 /** Runs rows in bounded pieces, or all at once for an SAE that needs whole sequences. */
@@ -134,9 +156,11 @@ class SelectingEncoder extends PiecewiseEncoder {
 /** For architectures where any number of latents may be active. */
 class CountingEncoder extends PiecewiseEncoder {
   #k: number;
+  readonly #inStretches: boolean;
 
-  constructor(session: Session, parts: OpenParts) {
+  constructor(session: Session, parts: OpenParts, inStretches: boolean) {
     super(session, parts);
+    this.#inStretches = inStretches;
     const { l0, k } = parts.config.declared;
     const stated = [l0, k].find((it) => typeof it === "number") as number | undefined;
     this.#k = this.#atMost(Math.max(firstGuess, roundUp((stated ?? 0) * 2)));
@@ -180,7 +204,14 @@ class CountingEncoder extends PiecewiseEncoder {
     k: number,
     signal?: AbortSignal,
   ): Promise<{ counts: Int32Array; out: Selection }> {
-    const feeds = { x, k: tensor("int64", [1], BigInt64Array.of(BigInt(k))) };
+    const { d_sae } = this.config;
+    const length = d_sae / stretchesOf(d_sae);
+    const count = (n: number) => tensor("int64", [1], BigInt64Array.of(BigInt(n)));
+    const feeds = {
+      x,
+      k: count(k),
+      ...(this.#inStretches ? { kOfStretch: count(Math.min(k, length)) } : {}),
+    };
     const out = await this.session.run(feeds, ["acts", "latents", "count"], signal);
     return { counts: Int32Array.from(out["count"]!.data as Float32Array), out: new Selection(out) };
   }
@@ -207,15 +238,22 @@ class Selection {
   readonly nRows: number;
   readonly k: number;
   readonly #acts: Float32Array;
-  /** The low words of the int64 indices; all platforms of Node are little-endian. */
-  readonly #latents: Int32Array;
+  /** Latents, every `#stride` elements. */
+  readonly #latents: Int32Array | Float32Array;
+  readonly #stride: number;
 
   constructor(out: Readonly<Record<string, Tensor>>) {
     const { dims, data } = out["acts"] as Tensor<"float32">;
-    const indices = out["latents"]!.data;
+    const latents = out["latents"]!;
     [this.nRows = 0, this.k = 0] = dims;
     this.#acts = data;
-    this.#latents = new Int32Array(indices.buffer, indices.byteOffset, indices.length * 2);
+    if (latents.dtype === "float32") {
+      [this.#latents, this.#stride] = [latents.data as Float32Array, 1];
+    } else {
+      // The low words of int64; all platforms of Node are little-endian.
+      const { buffer, byteOffset, length } = latents.data;
+      [this.#latents, this.#stride] = [new Int32Array(buffer, byteOffset, length * 2), 2];
+    }
   }
 
   act(row: number, at: number): number {
@@ -229,7 +267,7 @@ class Selection {
   latents(row: number, n: number): Int32Array {
     const result = new Int32Array(n);
     const from = row * this.k;
-    for (let at = 0; at < n; at++) result[at] = this.#latents[2 * (from + at)]!;
+    for (let at = 0; at < n; at++) result[at] = this.#latents[this.#stride * (from + at)]!;
     return result;
   }
 }

@@ -24,6 +24,7 @@ import {
   where,
 } from "../graph/ops/index.ts";
 import type { Value } from "../graph/graph.ts";
+import { stretchesOf } from "../graph/stretches.ts";
 import { tensor } from "../tensor/tensor.ts";
 import type { AuxOptions } from "./auxiliary-loss.ts";
 import type { CommonConfig } from "./common-config.ts";
@@ -33,7 +34,6 @@ import {
   largestOfRows,
   leastOfRows,
   meanSmallestOfRows,
-  stretchesOf,
 } from "./largest-on-device.ts";
 import type { SparseRecipe } from "./sparse-form.ts";
 import { decoderNorms } from "./sparsity-penalty.ts";

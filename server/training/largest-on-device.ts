@@ -1,10 +1,7 @@
 /**
  * The k-th largest of rows, or of a whole batch, as a graph for GPUs. Everything that is at least as large is kept, so of
  * numbers that equal the k-th all are.
- *
- * ONNX Runtime's TopK for WebGPU sorts up to 2,048 numbers in a workgroup's own memory, in one pass over them; longer rows
- * it sorts in global memory, in log²(n)/2 passes, 105 for 9,216 numbers (onnxruntime 1.30, providers/webgpu/math/top_k.cc).
- * So rows are cut into stretches first: a row's k largest are among the k largest of its stretches.
+ * Both are looked for in stretches of rows (`server/graph/stretches.ts` says why).
  */
 import type { Value } from "../graph/graph.ts";
 import {
@@ -18,17 +15,10 @@ import {
   topk,
   where,
 } from "../graph/ops/index.ts";
+import { stretchesOf } from "../graph/stretches.ts";
 
-/** As many numbers TopK sorts in one pass. */
-const sortedAtOnce = 2048;
 /** Larger than every activation; not infinite, because shaders need not keep infinities. */
 const tooLarge = 3e38;
-
-/** Into how many equal stretches of at most 2,048 a row is cut; 1 if it has no such divisor. */
-export function stretchesOf(width: number): number {
-  for (let n = Math.ceil(width / sortedAtOnce); n <= width / 32; n++) if (width % n === 0) return n;
-  return 1;
-}
 
 /** The k largest of each row, unordered among themselves. `[rows, n] -> [rows, k]` */
 export function largestOfRows(x: Value, k: number): Value {

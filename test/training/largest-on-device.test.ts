@@ -1,6 +1,7 @@
 /** Choices among rows and batches in stretches, against sorting. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Graph } from "../../server/graph/graph.ts";
+import { stretchesOf } from "../../server/graph/stretches.ts";
 import { type Device, openDevice } from "../../server/runtime/device.ts";
 import { tensor } from "../../server/tensor/tensor.ts";
 import {
@@ -8,7 +9,6 @@ import {
   largestOfRows,
   leastOfRows,
   meanSmallestOfRows,
-  stretchesOf,
 } from "../../server/training/largest-on-device.ts";
 import { seeded } from "../random.ts";
 import { testDeviceName } from "../test-device.ts";

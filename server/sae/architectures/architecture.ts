@@ -15,13 +15,15 @@ export interface Pieces {
   readonly x: Value;
   readonly weights: WeightValues;
   readonly config: SaeConfig;
+  /** The graph is for a device on which the largest of long rows are looked for in stretches (`server/graph/stretches.ts`). */
+  readonly inStretches?: boolean;
 }
 
 /** How an architecture gets from x to activations. */
 export type Encoding =
   /** Activations of all latents, none negative. `[tokens, d_in] -> [tokens, d_sae]` */
   | { readonly kind: "dense"; acts(pieces: Pieces): Value }
-  /** At most k active latents, strongest first; zeros are inactive. `[tokens, d_in] -> [tokens, k]` twice */
+  /** At most k active latents, strongest first; zeros are inactive. Latents are int64, or float32. `[tokens, d_in] -> [tokens, k]` twice */
   | { readonly kind: "selected"; select(pieces: Pieces): { acts: Value; latents: Value } }
   /** Not one graph: the architecture runs its own. */
   | { readonly kind: "own"; open(parts: OpenParts): Promise<Encoder> };

@@ -1,6 +1,7 @@
 import { assert } from "../../base/errors.ts";
 import type { Value } from "../../graph/graph.ts";
 import { relu, topk as largest } from "../../graph/ops/index.ts";
+import { stretchesOf, topkInStretches } from "../../graph/stretches.ts";
 import type { Architecture, Pieces } from "./architecture.ts";
 import { linearParameters, preActivations, reconstructs } from "./linear-encoder.ts";
 
@@ -20,8 +21,18 @@ export const topk: Architecture = {
 
 /** The k largest and their latents, negative ones as 0. */
 export function selectTopk(pieces: Pieces): { acts: Value; latents: Value } {
-  const { values, indices } = largest(preActivations(pieces), kOf(pieces));
+  const [preActs, k] = [preActivations(pieces), kOf(pieces)];
+  if (pieces.inStretches) {
+    const { values, places } = topkInStretches(preActs, k, Math.min(k, lengthOf(pieces.config)));
+    return { acts: relu(values), latents: places };
+  }
+  const { values, indices } = largest(preActs, k);
   return { acts: relu(values), latents: indices };
+}
+
+/** Latents of a stretch. */
+function lengthOf({ d_sae }: Pieces["config"]): number {
+  return d_sae / stretchesOf(d_sae);
 }
 
 /** The SAE's k, at most d_sae. */

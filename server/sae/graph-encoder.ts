@@ -206,11 +206,10 @@ class CountingEncoder extends PiecewiseEncoder {
   ): Promise<{ counts: Int32Array; out: Selection }> {
     const { d_sae } = this.config;
     const length = d_sae / stretchesOf(d_sae);
-    const count = (n: number) => tensor("int64", [1], BigInt64Array.of(BigInt(n)));
     const feeds = {
       x,
-      k: count(k),
-      ...(this.#inStretches ? { kOfStretch: count(Math.min(k, length)) } : {}),
+      k: countOf(k),
+      ...(this.#inStretches ? { kOfStretch: countOf(Math.min(k, length)) } : {}),
     };
     const out = await this.session.run(feeds, ["acts", "latents", "count"], signal);
     return { counts: Int32Array.from(out["count"]!.data as Float32Array), out: new Selection(out) };
@@ -231,6 +230,11 @@ class CountingEncoder extends PiecewiseEncoder {
   #atMost(k: number): number {
     return Math.max(1, Math.min(k, this.config.d_sae));
   }
+}
+
+/** A number as a graph is fed it. */
+function countOf(n: number): Tensor<"int64"> {
+  return tensor("int64", [1], BigInt64Array.of(BigInt(n)));
 }
 
 /** The fetched TopK of a run. */

@@ -241,6 +241,7 @@ function pageToken(workbench: Workbench, found: Found, colours: Heat, index: num
   const flags = reading.tokens.flags[index] ?? 0;
   const value = colours.values[index] ?? Number.NaN;
   const text = reading.tokens.texts[index] ?? "";
+  const pin = workbench.pinned.find((it) => it.colour === colours.colours?.[index]);
   const [top] = latentsAt(reading, sae.id, index, 1);
   const label = top && (labelOf(workbench.latentsFile, sae, top.latent) ?? `latent ${top.latent}`);
   return {
@@ -255,7 +256,7 @@ function pageToken(workbench: Workbench, found: Found, colours: Heat, index: num
     ...tokenRange(state.source, reading.tokens, index),
     description: `${JSON.stringify(text)}, token ${index + 1} of ${reading.tokens.ids.length}, ${
       top ? `strongest ${label} at ${top.activation.toPrecision(3)}` : "no latent active"
-    }`,
+    }${pin ? `, pinned #${pin.latent} at ${value.toPrecision(3)}` : ""}`,
   };
 }
 

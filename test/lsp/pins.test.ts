@@ -49,7 +49,10 @@ test("who is unpinned leaves a colour that the next one takes; the page's tokens
   expect(after.pins.find((it) => it.latent === 139)?.colour).toBe(2);
   const range = { uri, context: 0, from: 0, to: 60, sae, mode: "pinned" } as const;
   const { tokens } = await client.page("tokens", range);
-  for (const { heat, colour } of tokens) expect(colour === undefined).toBe(heat === 0);
+  for (const { heat, colour, description } of tokens) {
+    expect(colour === undefined).toBe(heat === 0);
+    expect(/, pinned #\d+ at/.test(description)).toBe(heat > 0);
+  }
   expect(new Set(tokens.map((it) => it.colour)).size).toBeGreaterThan(2);
 });
 

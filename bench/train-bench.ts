@@ -5,7 +5,8 @@
  * the peers are SAELens and plain torch with dense products on torch's own GPU, float32 without TF32 everywhere.
  *
  * Peak memory is that of the whole process: Python's includes its libraries (torch and SAELens take about 540 MB), ours
- * Node. The first step of each side is not timed.
+ * Node. The first step of each side is not timed. What ours takes depends on how many latents are active: at the first
+ * step of a standard or Gated SAE half of all, after it as many as the report says.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -62,6 +63,8 @@ interface Answer {
   readonly ms: number[];
   readonly cpuMs: number[];
   readonly losses: number[];
+  /** Mean active latents of a row, step by step; ours says it. */
+  readonly l0?: number[];
   readonly peakMB: number | null;
 }
 
@@ -72,6 +75,7 @@ interface Side {
   readonly ms: number[];
   readonly cpuMs: number[];
   readonly losses: number[];
+  readonly l0: number[];
   peakMB: number | null;
 }
 
@@ -126,7 +130,7 @@ async function start(name: string, command: string, args: string[]): Promise<Sid
   const child = new JsonLines<{ steps: number }, Answer>(command, args);
   const first = (await child.next()) as unknown as { versions: Record<string, string> };
   Object.assign(versions, first.versions);
-  return { name, process: child, ms: [], cpuMs: [], losses: [], peakMB: null };
+  return { name, process: child, ms: [], cpuMs: [], losses: [], l0: [], peakMB: null };
 }
 
 async function turn(side: Side, count: number, timed: boolean): Promise<void> {
@@ -138,10 +142,13 @@ async function turn(side: Side, count: number, timed: boolean): Promise<void> {
   if (!timed) return;
   side.ms.push(...answer.ms);
   side.cpuMs.push(...answer.cpuMs);
+  side.l0.push(...(answer.l0 ?? []));
 }
 
 function report(name: string, [ours, ...peers]: readonly Side[]): void {
   const others = peers.length > 0 ? peers : [undefined];
+  const active = ours!.l0.map(Math.round);
+  checks.push(`${name}: ${Math.min(...active)} to ${Math.max(...active)} latents active in a row`);
   for (const peer of others) {
     for (const [kind, key] of [
       ["", "ms"],

@@ -33,15 +33,18 @@ for await (const line of createInterface({ input: process.stdin })) {
   const ms: number[] = [];
   const cpuMs: number[] = [];
   const losses: number[] = [];
+  const l0: number[] = [];
   for (let left = JSON.parse(line).steps; left > 0; left--) {
     const at = (taken++ % count) * rows * d;
     const batch = tensor("float32", [rows, d], data.slice(at, at + rows * d));
     const start = performance.now();
     const cpu = process.cpuUsage();
-    losses.push((await trainer.step(batch)).loss);
+    const result = await trainer.step(batch);
     ms.push(performance.now() - start);
     const { user, system } = process.cpuUsage(cpu);
     cpuMs.push((user + system) / 1000);
+    losses.push(result.loss);
+    l0.push(result.l0);
   }
-  console.log(JSON.stringify({ ms, cpuMs, losses, peakMB: peakOfTree(process.pid) }));
+  console.log(JSON.stringify({ ms, cpuMs, losses, l0, peakMB: peakOfTree(process.pid) }));
 }

@@ -1,6 +1,6 @@
 /** The trainer of every architecture: what a step does around loss and gradients. */
 import type { Device } from "../runtime/device.ts";
-import { sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   type ActivationNormalization,
   type Batch,
@@ -333,6 +333,6 @@ function totalVariance({ dims, data }: Tensor<"float32">): number {
   const [rows = 0, width = 0] = dims;
   const mean = meanRow(data, width);
   let squares = 0;
-  for (let i = 0; i < sizeOf(dims); i++) squares += data[i]! ** 2;
+  for (let i = 0; i < data.length; i++) squares += data[i]! * data[i]!;
   return squares / rows - mean.reduce((sum, it) => sum + it ** 2, 0);
 }

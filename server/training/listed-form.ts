@@ -32,7 +32,9 @@ export async function openListedForm(
 ): Promise<TrainingForm> {
   const { config, parameters, device } = parts;
   const dense = await openDenseForm(parts, recipe);
-  const share = parts.mostActive ?? (isDouble(config) ? 0 : mostActive);
+  // Elsewhere the products of all latents cost less than what would have to come back for these.
+  const isOnCpu = device.name === "cpu";
+  const share = parts.mostActive ?? (isDouble(config) || !isOnCpu ? 0 : mostActive);
   if (share === 0) return dense;
   const above = await AboveBounds.open(parts);
   const skip = config.skip ? await SkipPath.open(config, parameters, device) : undefined;

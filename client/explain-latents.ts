@@ -110,14 +110,15 @@ async function agree(
       : []),
     "What stands between ⟨ and ⟩ is put in when the model has given its explanation.",
   ].join("\n");
-  await reports.show("Explain Latents", `${opening}\n\n${text}\n`);
+  // Among the texts: the explorer stays in sight.
+  await reports.show("Explain Latents", `${opening}\n\n${text}\n`, vscode.ViewColumn.One);
   const send = {
     label: `$(send) Send ${questions} questions`,
     description: `to ${place}`,
     detail: `about ${tokensToSend} tokens; the open editor shows every word of it`,
   };
   const keep = { label: "$(close) Send nothing", detail: "" };
-  const chosen = await vscode.window.showQuickPick([send, keep], {
+  const chosen = await vscode.window.showQuickPick([keep, send], {
     title: `Send texts of the index to ${name}?`,
     placeHolder: "Read the open editor first: this stays here while you do",
     ignoreFocusOut: true,

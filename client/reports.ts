@@ -15,12 +15,13 @@ export class Reports implements vscode.Disposable, vscode.TextDocumentContentPro
     this.#subscription = vscode.workspace.registerTextDocumentContentProvider(scheme, this);
   }
 
-  /** Shows a report under its title; a second one of the same title replaces the first. */
-  async show(title: string, text: string): Promise<void> {
+  /** Shows a report under its title, where the cursor is or in a column; a second one of the same title replaces the first. */
+  async show(title: string, text: string, viewColumn?: vscode.ViewColumn): Promise<void> {
     const uri = vscode.Uri.from({ scheme, path: `/${title}.txt` });
     this.#texts.set(uri.toString(), text);
     this.#changed.fire(uri);
-    await vscode.window.showTextDocument(uri, { preview: true });
+    const place = viewColumn === undefined ? {} : { viewColumn };
+    await vscode.window.showTextDocument(uri, { preview: true, ...place });
   }
 
   provideTextDocumentContent(uri: vscode.Uri): string {

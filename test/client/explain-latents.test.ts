@@ -38,6 +38,7 @@ vi.mock("vscode", () => ({
   },
   lm: { selectChatModels: async () => editor.models },
   commands: { executeCommand: vi.fn() },
+  ViewColumn: { One: 1 },
   ProgressLocation: { Notification: 15, Window: 10 },
   CancellationTokenSource: class {
     token = {};
@@ -137,7 +138,7 @@ test.each([
   expect(reports[0]).toContain(plan.text);
   expect(reports[0]).toContain(endpoint.url);
   expect(reports[0]).toContain("2 questions, about 99 tokens");
-  expect(editor.offered.at(-1)).toEqual(["$(send) Send 2 questions", "$(close) Send nothing"]);
+  expect(editor.offered.at(-1)).toEqual(["$(close) Send nothing", "$(send) Send 2 questions"]);
   expect([endpoint.asked.length, answers.length, ended]).toEqual([0, 0, 1]);
 });
 

@@ -102,6 +102,8 @@ for (const theme of ["dark", "light"]) {
     async (page) => {
       await page.locator(".item", { hasText: "first, F1 1.00" }).first().waitFor();
       await page.getByText("only 4 and 5 examples are held out").waitFor();
+      await page.getByText("a probe on the mean residual: AUC 0.95").waitFor();
+      await page.locator(".found summary", { hasText: "Together" }).click();
       await page.locator(".found").getByRole("button", { name: "#13" }).first().click();
       await page.locator("h1", { hasText: "#13" }).waitFor();
       await page.getByText("detection 0.93, fuzzing 0.85").waitFor();

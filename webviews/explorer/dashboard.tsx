@@ -22,6 +22,7 @@ export function Dashboard({ model, state }: PageProps): JSX.Element {
   if (latent === undefined)
     return (
       <main class="dashboard">
+        <h1 class="sr-only">Latents</h1>
         <p class="quiet">
           Choose a latent: type, move with the arrow keys, and open it with Enter. “/” goes back to
           the search box.

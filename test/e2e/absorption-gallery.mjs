@@ -37,6 +37,9 @@ for (const theme of Object.keys(themes)) {
     async (page) => {
       await page.getByRole("button", { name: "Measure" }).click();
       await page.locator(".split tfoot").waitFor();
+      await page.getByRole("button", { name: "Find" }).click();
+      await page.locator(".place").nth(1).click();
+      await page.getByRole("region", { name: "Projection in the text" }).waitFor();
       await checkAccessibility(page);
     },
     { theme },

@@ -70,9 +70,10 @@ export class SaeTrainer implements MetaTrainer {
     const kind = kindOf(config);
     const shapes = kind.shapes(config);
     const plan = freeLine(device, `training ${config.architecture} with ${config.d_sae} latents`);
-    // Value, gradient and two averages.
-    device.ledger.require([{ what: plan, bytes: 16 * parameterCount(shapes) }]);
-    device.ledger.plan(plan, 16 * parameterCount(shapes));
+    // Value, gradient and two averages; on a device values and averages before and after a step.
+    const bytes = (stays ? 16 + 24 : 16) * parameterCount(shapes);
+    device.ledger.require([{ what: plan, bytes }]);
+    device.ledger.plan(plan, bytes);
     const parameters = new Parameters(shapes, device.threads);
     initialise(parameters, config, kind.initial?.(config) ?? {});
     const normalization = openNormalization(config, device);

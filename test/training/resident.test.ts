@@ -122,6 +122,19 @@ describe("a step is taken whole or not at all", () => {
     },
   );
 
+  test("the plan of memory has room for the next state beside the present one", async () => {
+    const { config } = smallConfigs["standard, tied"]!;
+    const planned = async (stays: boolean) => {
+      const before = device.ledger.plannedBytes;
+      const trainer = await opened(config, [], stays);
+      const bytes = device.ledger.plannedBytes - before;
+      await trainer.release();
+      return bytes;
+    };
+    expect((await planned(true)) / (await planned(false))).toBe(40 / 16);
+    expect(device.ledger.plannedBytes).toBe(0);
+  });
+
   test("what has not come back from the device is not written", async () => {
     const { config } = smallConfigs["standard, tied"]!;
     const [first] = smallBatches(config);

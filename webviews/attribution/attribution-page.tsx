@@ -147,7 +147,7 @@ function Answer({ model, state, view }: PageProps & { view: AttributionView }): 
         {figure(whole)}
         {steps}.
         {view.correlation !== undefined &&
-          ` Agreement with ablation: r = ${view.correlation.toFixed(3)}.`}{" "}
+          ` Agreement with ablation: r = ${decimal(view.correlation, 3)}.`}{" "}
         {view.sae} at {view.hook}, {view.lm}.
       </p>
       {view.problems.map((it) => (

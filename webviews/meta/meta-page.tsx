@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { decimal } from "../decoders/decimal.ts";
 import { explainedBins, type MetaSummary } from "../../server/protocol/meta.ts";
 import { Histogram } from "../decoders/histogram.tsx";
 import { LatentName } from "../decoders/latent-name.tsx";
@@ -180,7 +181,7 @@ function Members({ model, state }: PageProps): JSX.Element | null {
                   <LatentName named={it} onChoose={() => void model.showLatent(it.latent)} />
                 </td>
                 <td class="number">{figure(it.activation)}</td>
-                <td class="number">{it.cosine.toFixed(2)}</td>
+                <td class="number">{decimal(it.cosine, 2)}</td>
               </tr>
             ))}
           </tbody>
@@ -224,7 +225,7 @@ function Breakdown({ model, state }: PageProps): JSX.Element {
               </td>
               <td class="number">{percent(part.share)}</td>
               <td class="number">{figure(part.activation)}</td>
-              <td class="number">{part.cosine.toFixed(2)}</td>
+              <td class="number">{decimal(part.cosine, 2)}</td>
             </tr>
           ))}
         </tbody>
@@ -256,9 +257,9 @@ function Charts(props: PageProps & { summary: MetaSummary }): JSX.Element {
         ))}
         {comparison && (
           <span class="comparison" role="status">
-            largest cosine with a latent of {comparison.narrow}: mean {comparison.mean.toFixed(3)},
-            the other way {comparison.meanBack.toFixed(3)}, of shuffled meta-latents{" "}
-            {comparison.shuffledMean.toFixed(3)}
+            largest cosine with a latent of {comparison.narrow}: mean {decimal(comparison.mean, 3)},
+            the other way {decimal(comparison.meanBack, 3)}, of shuffled meta-latents{" "}
+            {decimal(comparison.shuffledMean, 3)}
           </span>
         )}
       </div>

@@ -77,7 +77,7 @@ export function LatentsTable({
                 <td>
                   <LatentName named={row.nearest} />
                 </td>
-                <td class="number">{row.cosine.toFixed(2)}</td>
+                <td class="number">{decimal(row.cosine, 2)}</td>
                 <td class="number">{row.fired}</td>
                 <td class="number">{figure(row.deltaMse)}</td>
                 <td class="number">{row.deltaCe === null ? "–" : figure(row.deltaCe)}</td>

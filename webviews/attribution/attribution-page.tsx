@@ -4,6 +4,7 @@ import type {
   AttributionView,
   PageTarget,
 } from "../../server/protocol/page-causes.ts";
+import { decimal } from "../decoders/decimal.ts";
 import { figure } from "../text/heat-modes.ts";
 import { visibleText } from "../text/visible-text.ts";
 import type { AttributionModel, AttributionState } from "./attribution-model.ts";

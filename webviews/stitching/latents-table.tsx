@@ -1,5 +1,6 @@
 /** The latents within the brush. */
 import type { JSX } from "preact";
+import { decimal } from "../decoders/decimal.ts";
 import { LatentName } from "../decoders/latent-name.tsx";
 import { figure } from "../text/heat-modes.ts";
 import type { Brush, Sort, StitchModel, StitchState } from "./stitch-model.ts";

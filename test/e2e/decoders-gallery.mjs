@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startBrowser } from "./browser.mjs";
 import { fakeMeta, fakeStitching } from "./fake-decoders.mjs";
+import { eventually } from "./editor.mjs";
 import { openPage } from "./gallery-page.mjs";
 import { themes } from "./gallery-themes.mjs";
 import { missingParts, outFolder, requireParts } from "./places.mjs";
@@ -69,6 +70,11 @@ await look(
     await page.locator("h2", { hasText: "#3" }).waitFor();
     await page.getByRole("button", { name: "Tables" }).click();
     await page.locator("table[data-chart]").nth(1).waitFor();
+    await page.getByRole("button", { name: "Which decomposition helps?" }).press("Enter");
+    await eventually(
+      () => searched.opened,
+      ([first]) => first === "decompositions",
+    );
     await checkAccessibility(page);
   },
   { name: "meta" },

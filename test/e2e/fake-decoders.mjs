@@ -14,6 +14,7 @@ export function fakeMeta({ label = "articles: the, a, an" } = {}) {
     ...name(latent),
     members: 99 - latent,
   }));
+  const opened = [];
   const handlers = {
     start: () => ({}),
     metaPairs: () => [
@@ -65,8 +66,12 @@ export function fakeMeta({ label = "articles: the, a, an" } = {}) {
       histogram: bell(20, 9),
       histogramBack: bell(20, 8),
     }),
+    compareDecompositions: () => {
+      opened.push("decompositions");
+      return null;
+    },
   };
-  return { handlers };
+  return { handlers, opened };
 }
 
 /** A pair of SAEs; `slow` never ends measuring. */

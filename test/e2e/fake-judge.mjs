@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 /** Listens on a free loopback port; `asked` grows with every question. */
 export async function startJudge() {
   const asked = [];
-  const server = createServer(async (request, response) => {
+  const respond = async (request, response) => {
     let body = "";
     for await (const piece of request) body += piece;
     const { messages } = JSON.parse(body);
@@ -12,7 +12,8 @@ export async function startJudge() {
     const message = { role: "assistant", content: answerTo(messages) };
     response.setHeader("Content-Type", "application/json");
     response.end(JSON.stringify({ choices: [{ message }] }));
-  });
+  };
+  const server = createServer((request, response) => void respond(request, response));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${server.address().port}/v1`;
   return { url, asked, close: () => server.close() };

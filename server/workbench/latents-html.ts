@@ -100,14 +100,18 @@ ${related("Nearest decoder rows", corpus?.decoder)}
 ${related("Active together", corpus?.coactive)}
 ${metaLatents ? related(`Meta-latents (${metaLatents.meta})`, metaLatents.parts) : ""}
 </div>
-${contexts.slice(0, mostContexts).map(contextOf).join("\n")}
+${contexts
+  .slice(0, mostContexts)
+  .map((context) => contextOf(context, corpus?.max ?? 0))
+  .join("\n")}
 </section>`;
 }
 
-function contextOf({ group, tokens }: LatentContext): string {
-  const largest = Math.max(...tokens.map(({ act }) => Math.abs(act)), 1e-30);
+/** A context; its colours go up to the largest activation of the latent, so that weak contexts look weak. */
+function contextOf({ group, tokens }: LatentContext, max: number): string {
+  const largest = Math.max(...tokens.map(({ act }) => Math.abs(act)));
   const shown = tokens.map(({ text, act }) => {
-    const heat = Math.ceil((5 * Math.abs(act)) / largest);
+    const heat = act === 0 ? 0 : Math.ceil(5 * Math.min(1, Math.abs(act) / max));
     const title = act === 0 ? "" : ` title="${figure(act)}"`;
     return `<span class="h${heat}"${title}>${escapeHtml(text)}</span>`;
   });
@@ -156,7 +160,7 @@ const style = `
 :root { color-scheme: light dark; }
 body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: CanvasText; background: Canvas; }
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
-.quiet, caption { color: GrayText; }
+.quiet, caption { color: color-mix(in srgb, CanvasText 70%, Canvas); }
 .label { margin: 0; font-weight: 600; }
 .label .quiet { font-weight: 400; }
 section { border-top: 1px solid GrayText; margin-top: 1.5rem; }

@@ -29,10 +29,10 @@ const einstein = join(server.folder, "prompts/einstein.txt");
 let frame;
 
 commitAll(server.folder);
-writeFileSync(
-  join(server.folder, "prompts/cells.ipynb"),
-  notebook(["The ship sailed across the sea.", "The water was cold."]),
-);
+const cells = ["The ship sailed across the sea.", "The water was cold."];
+writeFileSync(join(server.folder, "prompts/cells.ipynb"), notebook(cells));
+const others = ["Rain fell on the town.", "Then the wind came."];
+writeFileSync(join(server.folder, "other.ipynb"), notebook(others));
 
 await step(
   "git HEAD beside what is typed: words of one text alone, latents that vanish",
@@ -115,6 +115,16 @@ await step("a cell of a notebook is hovered like any text, and heat is drawn in 
   await chooseRow(page, "Strongest activation");
   await eventually(fills, (it) => it.some((colour) => colour.startsWith("rgba(255, 140, 0")));
   await shot("notebook-dark");
+});
+
+await step("a notebook that no pattern names is switched on with all its cells", async () => {
+  await page.goto(server.url([["openFile", server.remote(join(server.folder, "other.ipynb"))]]));
+  await waitForText(page, "Rain fell");
+  const { x, y } = await wordAt(page, "Rain");
+  await page.mouse.click(x, y);
+  await runCommand(page, "Latent Workbench: Toggle Analysis of This File");
+  assert.match(await hover(page, "Rain", "L0"), /Rain/);
+  assert.match(await hover(page, "wind", "L0"), /wind/);
 });
 
 await browser.close();

@@ -57,6 +57,10 @@ test("figures are those of the dashboard, contexts those of the index", () => {
   const html = latentsHtml(source, [{ dashboard: dashboard(), contexts }]);
   expect(html).toContain("density 0.5 % (5 of 1000 tokens) · max 9.5 · mean when active 4");
   expect(html).toContain('<span class="h5" title="9.5">↵⇥</span>');
+  // Weak contexts look weak: colours go by the latent's own maximum.
+  const weak = { group: 1, peak: 0, tokens: [{ text: "a", act: 1.8 }] };
+  const other = latentsHtml(source, [{ dashboard: dashboard(), contexts: [weak] }]);
+  expect(other).toContain('<span class="h1" title="1.8">a</span>');
   expect(html).toContain("<td>#9</td><td>0.71</td>");
   expect(html.match(/<rect /g)).toHaveLength(3);
 });

@@ -25,8 +25,8 @@ export interface ComparisonState extends Omit<CausalState, "sae" | "meta"> {
   readonly streams: StreamCache;
 }
 
-/** Sentences that are left out one by one at most; each is one more reading. */
-const maxSentences = 200;
+/** Sentences that are left out one by one at most; each is one more reading, and a row of the map, which has 5,000 cells then. */
+const maxSentences = 100;
 
 /** Answers `compare`. */
 export async function readComparison(

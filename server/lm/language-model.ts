@@ -22,12 +22,17 @@ import { type Floats, floatsOf, type Precision, rowsTensor } from "./precision.t
 import { Unembedding } from "./unembedding.ts";
 
 /**
- * Rows and scores that one run of a block takes at most. 1,000 tokens of SmolLM2 to layer 9 cost 1,015 cpu-ms in runs of 128
- * rows, 1,071 of 256, 1,105 of 512, 1,768 of 1,024 (the upper triangle of scores is computed for nothing, and large
- * buffers are slow: `protocol/reader-environment.ts`, whose limit of 16 MiB the scores keep below); 64 rows make the
- * matrix products slow. A run is also what cancelling waits for.
+ * Rows and scores that one run of a block takes at most. A run costs time of its own (outputs become garbage of V8, threads are
+ * woken for every op) and is what cancelling waits for: small blocks take twice as many rows. SmolLM2 to layer 9, cpu-ms of
+ * one thread in turns, runs of 256 rows against 128: windows of 256 tokens 0.91, of 512 tokens 0.91, 1,000 tokens 0.96; runs of
+ * 384 and 512 rows gain no more at 1,000 tokens. A whole text in one run does not pay (the upper triangle of scores is computed
+ * for nothing, and large buffers are slow: `protocol/reader-environment.ts`, whose limit of 16 MiB the scores keep below);
+ * 64 rows make the matrix products slow.
  */
 const maxRunRows = 128;
+const maxRunRowsOfSmallBlock = 256;
+/** Weights of a block that is small: 256 rows of it are 8 GFLOP, some 30 ms of two cores. */
+const smallBlock = 16 * 2 ** 20;
 const maxRunScores = 3 * 2 ** 20;
 
 /** What a language model is made of, as `loadLm` found it. */
@@ -151,8 +156,10 @@ export class LanguageModel {
 
   /** Rows that a block should be run on at once in a sequence of this length. */
   rowsPerRun(length: number): number {
-    const rows = Math.floor(maxRunScores / (this.config.n_heads * Math.max(1, length)));
-    return Math.max(16, Math.min(maxRunRows, rows));
+    const { n_heads, d_model, d_mlp } = this.config;
+    const rows = Math.floor(maxRunScores / (n_heads * Math.max(1, length)));
+    const isSmall = d_model * (4 * d_model + 3 * d_mlp) <= smallBlock;
+    return Math.max(16, Math.min(isSmall ? maxRunRowsOfSmallBlock : maxRunRows, rows));
   }
 
   /**

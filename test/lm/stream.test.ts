@@ -204,6 +204,19 @@ describe("work", () => {
   });
 });
 
+test("a run takes more rows of a small block, and never more scores than fit", async () => {
+  const lm = await open("llama");
+  const sized = (sizes: object) => {
+    const large = Object.create(lm) as typeof lm;
+    return Object.assign(large, { config: { ...lm.config, n_heads: 9, ...sizes } });
+  };
+  const smollm2 = sized({ d_model: 576, d_mlp: 1536 });
+  const gemma2 = sized({ d_model: 2304, d_mlp: 9216 });
+  expect([smollm2, gemma2].map((it) => it.rowsPerRun(1000))).toEqual([256, 128]);
+  expect(smollm2.rowsPerRun(8192) * 8192 * 9).toBeLessThanOrEqual(3 * 2 ** 20);
+  expect(smollm2.rowsPerRun(10 ** 6)).toBe(16);
+});
+
 test("bytes grow with the sequence and go with dispose", async () => {
   const { lm, stream } = await watched("llama", 30);
   await stream.read([{ kind: "resid_post", layer: 2 }]);

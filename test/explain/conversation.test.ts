@@ -232,7 +232,7 @@ test("the command line sends nothing without an endpoint, and shows what it woul
   expect(fake.asked).toEqual([]);
 });
 
-test("a judge that is right scores 1, whatever the index; what it was sent is what was shown", async () => {
+test("a good explanation scores high; what the judge was sent is what was shown before", async () => {
   const args = ["--latents", String(detector), "--endpoint", fake.url, "--model", "judge"];
   const { out: shown } = await cli(...args, "--show");
   const output = join(scratch, "explanations-out.jsonl");

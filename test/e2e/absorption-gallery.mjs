@@ -4,6 +4,7 @@ import axe from "axe-core";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startBrowser } from "./browser.mjs";
+import { eventually } from "./editor.mjs";
 import { fakeAbsorption } from "./fake-absorption.mjs";
 import { openPage } from "./gallery-page.mjs";
 import { themes } from "./gallery-themes.mjs";
@@ -84,9 +85,9 @@ await look("places", found, async (page) => {
   await page.keyboard.press("ArrowUp");
   await page.keyboard.press("Enter");
   await page.locator(".split caption", { hasText: "“ for”" }).waitFor();
-  assert.deepEqual(
-    found.revealed.map((it) => it.startOffset),
-    [4300],
+  await eventually(
+    () => found.revealed,
+    ([first]) => first?.startOffset === 4300,
   );
   const [first, second] = await page.locator(".place").allInnerTexts();
   assert.match(first, /prompts\/absorbed\.prompt\.md:44.*for.*absorbed/s);

@@ -56,6 +56,7 @@ const bundles = {
       "bench/harvest-bench": "bench/harvest-bench.ts",
       "bench/harvest-ours": "bench/harvest-ours.ts",
       "bench/meanwhile-bench": "bench/meanwhile-bench.ts",
+      "bench/load-bench": "bench/load-bench.ts",
       "bench/absorption-bench": "bench/absorption-bench.ts",
       "bench/train-bench": "bench/train-bench.ts",
       "bench/train-ours": "bench/train-ours.ts",

@@ -79,7 +79,8 @@ export async function timeServer(text: string, options: OursOptions): Promise<Se
   }
 }
 
-async function hover(
+/** Milliseconds from asking for the hover at an offset to its answer; there has to be one. */
+export async function hover(
   client: HeadlessClient,
   uri: string,
   text: string,

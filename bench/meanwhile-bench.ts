@@ -5,15 +5,13 @@
  * Editor and run read SmolLM2-135M at layer 9; the run computes activations and trains a BatchTopK SAE of 9,216 latents, 2,048
  * rows a step. "Peer" here is the same server while nothing is trained.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { OursOptions } from "./hover-ours.ts";
 import { type ServerTimes, timeServer } from "./hover-server.ts";
 import { HoverTexts } from "./hover-texts.ts";
-import { repoRoot, shared } from "./places.ts";
+import { shared } from "./places.ts";
+import { startRun } from "./training-run.ts";
 import { median, printReport, quantile, ratioOf, type Row, thisMachine } from "./report.ts";
 
 const { values: flags } = parseArgs({
@@ -25,8 +23,6 @@ const { values: flags } = parseArgs({
 });
 const tokens = 128;
 const turns = flags.quick ? 1 : 3;
-/** A run takes its first step after filling its buffer. */
-const startMs = 180_000;
 const options: OursOptions = {
   lm: shared("models/smollm2"),
   sae: shared("models/saes/smollm2-l9-w9216-k32-f16"),
@@ -57,7 +53,7 @@ async function measure(): Promise<Row[]> {
     console.error(`… turn ${turn + 1} of ${turns}: nothing is trained`);
     quiet.push(await timeServer(texts.fresh(tokens, turn), options));
     console.error(`… turn ${turn + 1} of ${turns}: a run works`);
-    const run = await startRun();
+    const run = await startRun({ lm: options.lm, corpus });
     try {
       busy.push(await timeServer(texts.fresh(tokens, turn), options));
       if (run.process.exitCode !== null) throw new Error("the run ended before the hovers did");
@@ -95,37 +91,4 @@ async function measure(): Promise<Row[]> {
     row("hover after a typed character", "typedMs", undefined),
     row("hover after a typed character", "typedMs", 0.99),
   ];
-}
-
-/** Starts a run as the editor does and waits until it trains. */
-async function startRun(): Promise<{ process: ChildProcess; stop: () => Promise<void> }> {
-  const folder = mkdtempSync(join(tmpdir(), "latent-workbench-run-"));
-  const file = join(folder, "run.jsonc");
-  const train = { architecture: "batchtopk", d_sae: 9216, k: 32, steps: 100_000, lr: 1e-3 };
-  const config = {
-    data: { kind: "files", lm: options.lm, files: [corpus], ctx: 128, maxTokens: 100_000 },
-    buffer: { rows: 8192 },
-    checkpoint: { everySeconds: 600 },
-    sae: { train },
-  };
-  writeFileSync(file, JSON.stringify(config));
-  const child = spawn(process.execPath, [join(repoRoot, "dist/cli.js"), "train", file], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  const log = join(folder, "events.jsonl");
-  const began = performance.now();
-  while (!existsSync(log) || !readFileSync(log, "utf8").includes('"event":"step"')) {
-    if (child.exitCode !== null || performance.now() - began > startMs) {
-      await stop();
-      throw new Error("the run took no step");
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  return { process: child, stop };
 }

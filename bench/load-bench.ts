@@ -65,7 +65,12 @@ async function manyDocuments(): Promise<Row[]> {
     const quiet = await measure();
     console.error("… a run works");
     const run = await startRun({ lm, corpus });
-    const busy = await measure().finally(() => run.stop());
+    let busy: number[];
+    try {
+      busy = await measure();
+    } finally {
+      await run.stop();
+    }
     const peak = peakOfTree(client.process.pid ?? 0);
     const row = (what: string, figure: (all: readonly number[]) => number | null): Row => ({
       what: `hover from cache, ${documents} documents of ${tokens} tokens, ${what}`,

@@ -85,7 +85,7 @@ def transformer_lens(folder: str, layer: int, device: str):
         fold_value_biases=False,
         refactor_factored_attn_matrices=False,
     )
-    model.eval().to(device)
+    model.eval()
     hook = f"blocks.{layer}.hook_resid_post"
 
     def residual(text: str):
